@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from emoact import read_analysis, sites  # noqa: E402
 from emoact.analysis.saved import SavedAnalysis  # noqa: E402
-from emoact.analysis.sentences import p_text  # noqa: E402
-from emoact.numbers import listed  # noqa: E402
+from emoact.analysis.sentences import ORDER_VERDICTS, order_words, p_text  # noqa: E402
+from emoact.numbers import listed, two  # noqa: E402
 from emoact.stats.probes.headline import WORDS  # noqa: E402
 from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS, TRANSFER  # noqa: E402
 
@@ -83,7 +83,7 @@ def findings(analysis: SavedAnalysis) -> str:
         _unshown(headline),
         _counts(headline),
         _power(headline),
-        _pairs(pairs, told[-1]),
+        *(_pairs(pairs, name) for name in told),
     ]
     text = " ".join(each for each in sentences if each)
     return "\n".join([*lines, "", textwrap.fill(text, 136, break_on_hyphens=False)])
@@ -95,11 +95,15 @@ def _verdict(row: Row) -> str:
         f"{_share(row['balanced_accuracy'])} % [{_share(row['balanced_low'])}, "
         f"{_share(row['balanced_high'])}]"
     )
+    if math.isfinite(row["auroc"]) and row["verdict"] not in ORDER_VERDICTS:
+        value += f", AUROC {two(row['auroc'])}"
     gains = {name: row[f"{name}_difference"] for name in WORDS}
     known = [name for name in WORDS if math.isfinite(gains[name])]
     verdict = str(row["verdict"]).replace("_", " ")
     if row["verdict"] == "no_separation":
         return f"{value}: no separation shown, {p_text(row['p_chance'])}"
+    if row["verdict"] in ORDER_VERDICTS:
+        return f"{value}: {order_words(row)}"
     if not known or row["verdict"] == "undecided":
         return f"{value}: {verdict}"
     least = min(known, key=lambda name: gains[name])
@@ -140,7 +144,8 @@ def _reading(headline: Sequence[Row], told: Sequence[str]) -> str:
     )
     return (
         "A cell gives the balanced accuracy of a logistic probe with its 95 % interval, the median "
-        f"over layers {listed(sorted(layers))}, then the verdict, then the smallest gain in points "
+        f"over layers {listed(sorted(layers))}, from explicit to implicit prompts also the AUROC of "
+        "its scores, which no threshold enters, then the verdict, then the smallest gain in points "
         "over the best text baseline, tokens without context and shuffled words; tested are "
         f"{listed(sizes)}."
     )
@@ -198,11 +203,16 @@ def _pairs(pairs: Sequence[Row], evaluation: str) -> str:
     parts = []
     for first, second in names:
         rows = [row for row in own if (row["emotion_a"], row["emotion_b"]) == (first, second)]
-        apart = sum(row["verdict"] == "separated" for row in rows)
         values = [row["balanced_accuracy"] for row in rows]
+        verdicts = [row["verdict"] for row in rows]
+        apart, ordered = verdicts.count("separated"), verdicts.count("order_only")
+        orders = [row["auroc"] for row in rows if math.isfinite(row["auroc"])]
         parts.append(
             f"{first} and {second} at {apart} of {len(rows)} ({_share(min(values))} to "
-            f"{_share(max(values))} %)"
+            f"{_share(max(values))} %"
+            + (f", AUROC {two(min(orders))} to {two(max(orders))}" if orders else "")
+            + (f"; at {ordered} the order carries over and the threshold does not" * bool(ordered))
+            + ")"
         )
     return (
         f"Emotion against emotion ({TITLES[evaluation]}) is separated, over models and sites, for "

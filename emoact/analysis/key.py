@@ -38,7 +38,8 @@ new column or table does not raise it: their names are part of the id.
 6: no cross-validated cosine of squares that are not clear of 0; no words_suffice of a probe that
    calls most prompts one class, and no beyond_words beside such a control; intervals of
    the AUROC from those of d'.
-7: intervals of d' and AUROC narrower where 0 is excluded; none below 10 degrees of freedom.
+7: intervals of d' and AUROC narrower where 0 is excluded; none below 10 degrees of freedom;
+   no no_separation of a probe whose threshold does not carry over.
 """
 
 _DIGITS = 20

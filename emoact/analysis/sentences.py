@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emoact import sites as known
-from emoact.numbers import listed, plural, significant
-from emoact.stats.probes.accuracy import MARGIN, MIN_UNITS
+from emoact.numbers import listed, plural, significant, two
+from emoact.stats.probes.accuracy import MARGIN, MIN_UNITS, is_one_sided
 from emoact.stats.result import AnalysisResult
 
 TRANSFER = "explicit_to_implicit"
@@ -19,9 +19,12 @@ _WORDS = {
     "shuffled_words": "shuffled words",
 }
 _PAIR_VERDICTS = {
-    "no_separation": " (not shown to be separate)",
-    "undecided": " (undecided, too few scenarios)",
+    "no_separation": "not shown to be separate",
+    "undecided": "undecided, too few scenarios",
 }
+ORDER_VERDICTS = ("order_only", "threshold_moved")
+"""Verdicts on classes whose threshold does not carry over, or whose accuracy does not show it."""
+
 Row = Mapping[str, Any]
 
 
@@ -150,7 +153,7 @@ def pair_sentences(
         figures = "; ".join(
             f"{name(row['emotion_a'])} and {name(row['emotion_b'])} {_accuracy(row)}"
             f"{_own_size(row, own)}, "
-            f"{p_text(row['p_holm'])}{_PAIR_VERDICTS.get(row.get('verdict', ''), '')}"
+            f"{p_text(row['p_holm'])}{_pair_verdict(row)}"
             for row in own
         )
         sentences.append(
@@ -158,6 +161,39 @@ def pair_sentences(
             "Holm over all pairs; separate needs the permutation test too)."
         )
     return sentences
+
+
+def _pair_verdict(row: Row) -> str:
+    verdict = row.get("verdict", "")
+    if verdict in ORDER_VERDICTS:
+        return f": {order_words(row)}"
+    return f" ({_PAIR_VERDICTS[verdict]})" if verdict in _PAIR_VERDICTS else ""
+
+
+def order_words(row: Row) -> str:
+    """What is shown of classes that the threshold of a probe is not shown to separate."""
+    moved = f"{_share(max(row['called'], 1 - row['called']))} of prompts are called one class"
+    if row["verdict"] == "threshold_moved":
+        order = (
+            f"the order is not shown to {order_figures(row)}"
+            if math.isfinite(row["auroc"])
+            else "the accuracy does not say whether the order does"
+        )
+        return f"the threshold does not carry over ({moved}), and {order}"
+    rest = (
+        f"the threshold does not ({moved})"
+        if is_one_sided(row["called"])
+        else "an accuracy above chance is not shown"
+    )
+    return f"the order carries over {order_figures(row)}, {rest}"
+
+
+def order_figures(row: Row) -> str:
+    """AUROC of a transfer with its interval and p-value, in brackets."""
+    return (
+        f"(AUROC {two(row['auroc'])} [{two(row['auroc_low'])}, {two(row['auroc_high'])}], "
+        f"{p_text(row['p_order'])})"
+    )
 
 
 def verdict_words(row: Row) -> str:
@@ -169,6 +205,8 @@ def verdict_words(row: Row) -> str:
         if not row["significant"]:
             return "classes not shown to differ"
         return "not shown to be better than chance"
+    if verdict in ORDER_VERDICTS:
+        return order_words(row)
     if verdict == "undecided":
         return "undecided, too few scenarios"
     differences = {
@@ -200,9 +238,12 @@ def verdict_words(row: Row) -> str:
     # A table of an earlier version has no such column.
     one_sided = row["one_sided"] if isinstance(row.get("one_sided"), str) else ""
     if "probe" in one_sided:
+        # A table of an earlier version has no such column.
+        known = math.isfinite(row.get("auroc", math.nan))
         return (
             "inconclusive, because the probe calls more than 75 % of prompts one class, so that "
-            f"its accuracy does not say whether it orders them; {gain}"
+            f"its accuracy does not say whether it orders them"
+            f"{' ' + order_figures(row) if known else ''}; {gain}"
         )
     if row.get("noisy_controls") is True:
         return (

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from emoact.analysis.sentences import p_text
 from emoact.models.registry import display_name
 from emoact.numbers import MISSING, significant, two
 from emoact.report.document import (
@@ -149,6 +150,8 @@ def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list
         _between(row, *(f"{name}_difference{end}" for end in _ENDS)) for name in _WORDS
     )
     verdict = "random" if row["model"] in random else str(row["verdict"])
+    # A table of an earlier version has no such columns.
+    order = {"auroc": two(row["auroc"]), "p": p_text(row["p_order"])} if "auroc" in row else {}
     return [
         display_name(str(row["model"])),
         words.emotion(str(row["emotion"])) + evaluation,
@@ -157,7 +160,7 @@ def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list
         _between(row, "balanced_accuracy", "balanced_low", "balanced_high"),
         f"{text} ({baseline})",
         *others,
-        words.plain(f"verdict.{verdict}"),
+        words.plain(f"verdict.{verdict}", **order),
     ]
 
 

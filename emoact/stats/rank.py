@@ -1,9 +1,9 @@
-"""Rank correlations, also given the classes (partial correlations)."""
+"""Rank correlations, also given the classes (partial correlations), and the AUROC."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 
 
 def unit_ranks(
@@ -35,3 +35,22 @@ def spearman(
 ) -> Float64[np.ndarray, "*rest"]:
     """Spearman correlation along the last axis."""
     return np.asarray(np.einsum("...i,...i->...", unit_ranks(first), unit_ranks(second)))
+
+
+def auroc(
+    scores: Float[np.ndarray, " test"],
+    is_emotion: Bool[np.ndarray, " test"],
+    weights: Float[np.ndarray, "draw test"],
+) -> Float64[np.ndarray, " draw"]:
+    """Weighted probability that a prompt of the emotion scores above another; ties half."""
+    if not np.isfinite(scores).all():
+        return np.full(len(weights), np.nan)
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) != 0)
+    own, other = (
+        np.add.reduceat(weights[:, order] * members[order], starts, axis=1)
+        for members in (is_emotion, ~is_emotion)
+    )
+    below = np.cumsum(other, axis=1) - other / 2
+    total = own.sum(axis=1) * other.sum(axis=1)
+    return np.asarray((own * below).sum(axis=1) / np.where(total > 0, total, np.nan))

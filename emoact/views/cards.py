@@ -27,6 +27,8 @@ _N_PARTS = 3
 
 _APART = {
     "separated": "apart",
+    "order_only": "order carries over",
+    "threshold_moved": "threshold does not carry over",
     "no_separation": "not shown to be apart",
     "undecided": "too few scenarios",
 }

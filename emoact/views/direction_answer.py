@@ -20,6 +20,8 @@ VERDICTS = {
     "beyond_words": "beyond words",
     "words_suffice": "words suffice within 5 points",
     "inconclusive": "inconclusive",
+    "order_only": "order carries over, accuracy not shown",
+    "threshold_moved": "threshold does not carry over",
     "no_separation": "no separation shown",
     "undecided": "too few scenarios",
 }

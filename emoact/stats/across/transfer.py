@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.errors import RequestError
 from emoact.measures import Cell
 from emoact.sites import SiteName
-from emoact.stats.across.transfer_table import Scores, Tested, auroc, balanced
+from emoact.stats.across.transfer_table import Scores, Tested, balanced
 from emoact.stats.comparable import Configuration
 from emoact.stats.design import design_of
 from emoact.stats.features import ModelFeatures
@@ -26,6 +26,7 @@ from emoact.stats.probes.probes import (
     fold_splits,
     layer_decisions,
 )
+from emoact.stats.rank import auroc
 
 N_DRAWS = 1000
 TEXT_KINDS: tuple[BaselineKind, ...] = ("tfidf", "char_tfidf", "bag_of_words", "length")

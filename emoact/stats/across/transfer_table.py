@@ -77,25 +77,6 @@ def balanced(
     return np.asarray((shares[0] + shares[1]) / 2)
 
 
-def auroc(
-    scores: Float[np.ndarray, " test"],
-    is_emotion: Bool[np.ndarray, " test"],
-    weights: Float[np.ndarray, "draw test"],
-) -> Float64[np.ndarray, " draw"]:
-    """Weighted probability that a prompt of the emotion scores above one of neutral; ties half."""
-    if not np.isfinite(scores).all():
-        return np.full(len(weights), np.nan)
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) != 0)
-    own, other = (
-        np.add.reduceat(weights[:, order] * members[order], starts, axis=1)
-        for members in (is_emotion, ~is_emotion)
-    )
-    below = np.cumsum(other, axis=1) - other / 2
-    total = own.sum(axis=1) * other.sum(axis=1)
-    return np.asarray((own * below).sum(axis=1) / np.where(total > 0, total, np.nan))
-
-
 def _difference(tested: Tested) -> Float64[np.ndarray, " draw"]:
     if tested.words is None:
         return np.full(len(tested.scores.balanced), np.nan)

@@ -15,16 +15,30 @@ from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import percentile_interval, share_interval
 from emoact.stats.products import BLOCK_NUMBERS
 
-Verdict = Literal["beyond_words", "words_suffice", "inconclusive", "no_separation", "undecided"]
+Verdict = Literal[
+    "beyond_words",
+    "words_suffice",
+    "inconclusive",
+    "order_only",
+    "threshold_moved",
+    "no_separation",
+    "undecided",
+]
 """`beyond_words`: better than the text baseline and both controls. `words_suffice`: words come
-within 5 points. `no_separation`: not shown to be better than chance. `undecided`: too few held-out
-scenarios."""
+within 5 points. Where accuracy is not shown to be better than chance: `order_only`, the tested
+prompts lie in the order of their classes; `threshold_moved`, this is not shown, but most prompts
+are called one class; `no_separation`, neither. `undecided`: too few held-out scenarios."""
+
+Unseparated = Literal["order_only", "threshold_moved", "no_separation"]
 
 MIN_UNITS = 6
 """Fewest held-out scenarios for a verdict: five agree by chance with 2 ** -5 > 2.5 %."""
 
 MARGIN = 0.05
 """Gain in balanced accuracy that counts as none: 5 points."""
+
+ONE_SIDED = 0.25
+"""Share of prompts called the emotion below which, and above 1 minus which, a threshold moved."""
 
 POWER = 0.8
 ASKED_GAIN = 0.1
@@ -153,6 +167,25 @@ def median_over(accuracies: Accuracies) -> Median:
     )
 
 
+def called_share(
+    correct: Float[np.ndarray, "layer prompt"], is_emotion: Bool[np.ndarray, " prompt"]
+) -> float:
+    """Share of prompts called the emotion, the median over the layers.
+
+    Both classes weigh the same. NaN where a class has fewer than `MIN_UNITS` prompts.
+    """
+    decided = np.isfinite(correct[0])
+    here, there = correct[:, decided & is_emotion], correct[:, decided & ~is_emotion]
+    if min(here.shape[1], there.shape[1]) < MIN_UNITS:
+        return math.nan
+    return float(np.median((here.mean(axis=1) + 1 - there.mean(axis=1)) / 2))
+
+
+def is_one_sided(called: float) -> bool:
+    """True where more than 75 % of prompts are called one class."""
+    return called < ONE_SIDED or called > 1 - ONE_SIDED
+
+
 def n_prompts(column: Columns, name: str, read: Callable[[Any], Any]) -> Measure:
     """The column of the decided prompts, of `Accuracies` or of a `Median`."""
     definition = "Held-out prompts with a decision"
@@ -272,11 +305,25 @@ def detectable_gain(comparisons: Sequence[Comparison], n_scenarios: int, alpha: 
     )
 
 
+def judge_order(p_order: float, called: float, alpha: float) -> Unseparated:
+    """What is shown of classes that a threshold is not shown to separate.
+
+    Args:
+        p_order: Of `order.Order`, corrected; NaN where there is none.
+        called: Of `called_share`.
+        alpha: Largest p-value of an order that is shown.
+    """
+    if p_order <= alpha:
+        return "order_only"
+    return "threshold_moved" if is_one_sided(called) else "no_separation"
+
+
 def judge(
     *,
     n_scenarios: int,
     testable: bool,
     separated: bool,
+    unseparated: Unseparated,
     p_beyond: float,
     p_words: float,
     alpha: float,
@@ -287,6 +334,7 @@ def judge(
         n_scenarios: Held-out scenarios.
         testable: Some data of so many scenarios could have been significant.
         separated: The classes differ by the permutation test, and the probe is above chance.
+        unseparated: The verdict where they are not shown to.
         p_beyond: Of `p_beyond`, corrected for all verdicts of the analysis; NaN without controls.
         p_words: Of `p_words`, corrected likewise.
         alpha: Largest accepted chance that any of the verdicts of the analysis is wrong.
@@ -294,7 +342,7 @@ def judge(
     if n_scenarios < MIN_UNITS or not testable:
         return "undecided"
     if not separated:
-        return "no_separation"
+        return unseparated
     if p_beyond <= alpha:
         return "beyond_words"
     return "words_suffice" if p_words <= alpha else "inconclusive"

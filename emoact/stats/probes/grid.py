@@ -21,9 +21,11 @@ from emoact.stats.probes.accuracy import (
     n_prompts,
 )
 from emoact.stats.probes.candidates import Candidate, candidate, question_of
+from emoact.stats.probes.order import NO_ORDER, Order, order_of
 from emoact.stats.probes.probes import (
     CROSS_VALIDATED,
     PROBE_KINDS,
+    TRANSFER,
     ProbeKind,
     Question,
     band,
@@ -47,6 +49,7 @@ class ProbeGrid:
         probe: The probe of the headline.
         layers: The layers of the headline.
         correct: Of the headline probe at these layers, by evaluation.
+        order: Order of the tested prompts by the headline probe at these layers, of the transfer.
         extremes: Smallest and largest balanced accuracy of the headline probe over its layers.
         contextless: As `correct`, on the same words without context; None where they are missing.
         reordered: As `correct`, on the same words in random order, the mean over shuffles.
@@ -65,6 +68,7 @@ class ProbeGrid:
     probe: ProbeKind
     layers: range
     correct: LayerCorrect
+    order: Order
     extremes: Mapping[str, tuple[float, float]]
     contextless: LayerCorrect | None
     reordered: LayerCorrect | None
@@ -92,20 +96,17 @@ def headline_probe(settings: AnalysisSettings) -> ProbeKind:
     return "logistic" if "logistic" in settings.probes else settings.probes[0]
 
 
-def band_correctness(
+def band_decisions(
     features: Float32[np.ndarray, "prompt layer d_model"],
     layers: Sequence[int],
     question: Question,
     kind: ProbeKind,
 ) -> dict[str, np.ndarray]:
-    """Correctness of one kind of probe at some layers, by evaluation."""
+    """Decisions of one kind of probe at some layers, by evaluation."""
     return {
         evaluation: np.stack(
             [
-                correctness(
-                    layer_decisions(features[:, layer], question.is_emotion, splits, [kind])[0],
-                    question.is_emotion,
-                )
+                layer_decisions(features[:, layer], question.is_emotion, splits, [kind])[0]
                 for layer in layers
             ]
         )
@@ -121,6 +122,7 @@ def probe_emotion(
     n_layers, headline = features.shape[1], headline_probe(settings)
     layers = band(n_layers)
     rows, every, shuffled = list[tuple[int, ProbeKind, str]](), list[np.ndarray](), list[float]()
+    scores = list[np.ndarray]()
     for layer in range(n_layers):
         everywhere = not question.many or layer in (0, *layers)
         kinds = [
@@ -130,19 +132,22 @@ def probe_emotion(
         ]
         asked = layer in layers and not question.many
         labellings = contrast.relabelled[: 1 + asked * settings.n_shuffles]
-        found = {
-            evaluation: correctness(
-                labelled_decisions(
-                    features[:, layer],
-                    labellings if evaluation == CROSS_VALIDATED else labellings[:1],
-                    splits,
-                    kinds,
-                    later=headline,
-                ),
-                labellings[:, None] if evaluation == CROSS_VALIDATED else question.is_emotion,
+        decided = {
+            evaluation: labelled_decisions(
+                features[:, layer],
+                labellings if evaluation == CROSS_VALIDATED else labellings[:1],
+                splits,
+                kinds,
+                later=headline,
             )
             for evaluation, splits in question.splits.items()
         }
+        found = {
+            evaluation: correctness(own, labellings[: len(own), None])
+            for evaluation, own in decided.items()
+        }
+        if TRANSFER in decided and layer in layers:
+            scores.append(decided[TRANSFER][0, kinds.index(headline)])
         for number, kind in enumerate(kinds):
             for evaluation, own in found.items():
                 rows.append((layer, kind, evaluation))
@@ -174,6 +179,9 @@ def probe_emotion(
         probe=headline,
         layers=layers,
         correct={name: correct[of(name, layers)] for name in question.splits},
+        order=order_of(np.stack(scores), question.is_emotion, model.design, settings)
+        if scores
+        else NO_ORDER,
         extremes=extremes,
         contextless=contextless,
         reordered=reordered,
@@ -212,9 +220,11 @@ def _controls(
             nonfinite.append(name)
         elif len(pooled) >= (LEAST_SHUFFLES if name == "shuffled words" else 1):
             held = range(len(layers))
-            parts = [band_correctness(each, held, question, kind) for each in pooled]
+            parts = [band_decisions(each, held, question, kind) for each in pooled]
             found[name] = {
-                evaluation: np.mean([part[evaluation] for part in parts], axis=0)
+                evaluation: np.mean(
+                    [correctness(part[evaluation], question.is_emotion) for part in parts], axis=0
+                )
                 for evaluation in question.splits
             }
             scatter[name] = scatter_ratio(real, pooled, sides)

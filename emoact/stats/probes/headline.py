@@ -19,13 +19,15 @@ from emoact.stats.null.permutation import adjust
 from emoact.stats.null.significance import Significance
 from emoact.stats.probes.accuracy import (
     ASKED_GAIN,
-    MIN_UNITS,
     Comparison,
     Median,
     Verdict,
+    called_share,
     compare,
     detectable_gain,
+    is_one_sided,
     judge,
+    judge_order,
     measure_accuracies,
     median_over,
     p_beyond,
@@ -33,13 +35,11 @@ from emoact.stats.probes.accuracy import (
 )
 from emoact.stats.probes.candidates import Candidates, baseline_cells, chosen_baseline
 from emoact.stats.probes.grid import ProbeGrid
-from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS
+from emoact.stats.probes.order import NO_ORDER, Order
+from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS, TRANSFER
 
 NOISY = 1.2
 """Scatter of a control over that of the prompts from which beating it says nothing."""
-
-ONE_SIDED = 0.25
-"""Share of prompts called the emotion below which, and above 1 minus which, a threshold moved."""
 
 WORDS = ("text", "contextless", "shuffled_words")
 """Comparisons of a probe: with the chosen text baseline, and with two controls."""
@@ -57,6 +57,7 @@ class Headline:
         comparisons: With each of `WORDS`; without a value where it is missing.
         p_beyond: Of `accuracy.p_beyond`; NaN where one of `WORDS` is missing.
         p_words: Of `accuracy.p_words`; NaN likewise.
+        p_order: Of `order`, corrected by Holm over all headlines; NaN before.
         n_verdicts: Verdicts of the analysis for which both are corrected by Holm; 0 before.
     """
 
@@ -69,12 +70,23 @@ class Headline:
     comparisons: Mapping[str, Comparison]
     p_beyond: float
     p_words: float
+    p_order: float = math.nan
     n_verdicts: int = 0
 
     @property
     def p_chance(self) -> float:
         """p-value of a balanced accuracy that is not above 1/2."""
         return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
+
+    @property
+    def order(self) -> Order:
+        """Order of the tested prompts; that of the transfer only, where one probe scores all."""
+        return self.probes.order if self.evaluation == TRANSFER else NO_ORDER
+
+    @property
+    def called(self) -> float:
+        """Share of prompts that the probe calls the emotion."""
+        return called_share(self.probes.correct[self.evaluation], self.probes.contrast.is_emotion)
 
     @property
     def significant(self) -> bool:
@@ -105,6 +117,7 @@ class Headline:
             n_scenarios=self.median.n_scenarios,
             testable=self.significant or self.significance.least <= self.alpha,
             separated=self.significant and self.p_chance <= self.alpha,
+            unseparated=judge_order(self.p_order, self.called, self.alpha),
             p_beyond=math.nan if too_easy else self.p_beyond,
             p_words=math.nan if "probe" in moved else self.p_words,
             alpha=self.alpha,
@@ -158,14 +171,19 @@ def headline_cells(
                     named[name, each.site, evaluation] = median
     beyond = adjust(np.array([each.p_beyond for each in headlines]))
     words = adjust(np.array([each.p_words for each in headlines]))
-    for headline, first, second in zip(headlines, beyond, words, strict=True):
+    orders = adjust(np.array([each.order.p for each in headlines]))
+    for headline, first, second, third in zip(headlines, beyond, words, orders, strict=True):
         ids = {
             "model": headline.probes.model.model,
             "emotion": headline.probes.contrast.emotion,
             "site": headline.probes.site,
         }
         source = dataclasses.replace(
-            headline, p_beyond=float(first), p_words=float(second), n_verdicts=len(headlines)
+            headline,
+            p_beyond=float(first),
+            p_words=float(second),
+            p_order=float(third),
+            n_verdicts=len(headlines),
         )
         yield Cell(table="headline", ids=ids, source=source)
     for (model, emotion), named in baselines.items():
@@ -220,26 +238,17 @@ def _noisy(probes: ProbeGrid) -> dict[str, float]:
 
 
 def _one_sided(probes: ProbeGrid, evaluation: str) -> dict[str, float]:
-    """Share of prompts called the emotion, of classifiers of vectors whose threshold moved.
-
-    Both classes weigh the same; the median over the layers of the headline.
-    """
-    shares = {}
-    for name, correct in (
-        ("probe", probes.correct),
-        ("contextless", probes.contextless),
-        ("shuffled_words", probes.reordered),
-    ):
-        if correct is not None:
-            right, members = correct[evaluation], probes.contrast.is_emotion
-            decided = np.isfinite(right[0])
-            here, there = right[:, decided & members], right[:, decided & ~members]
-            if min(here.shape[1], there.shape[1]) >= MIN_UNITS:
-                called = (here.mean(axis=1) + 1 - there.mean(axis=1)) / 2
-                shares[name] = float(np.median(called))
-    return {
-        name: share for name, share in shares.items() if not ONE_SIDED <= share <= 1 - ONE_SIDED
+    """Share of prompts called the emotion, of classifiers of vectors whose threshold moved."""
+    shares = {
+        name: called_share(correct[evaluation], probes.contrast.is_emotion)
+        for name, correct in (
+            ("probe", probes.correct),
+            ("contextless", probes.contextless),
+            ("shuffled_words", probes.reordered),
+        )
+        if correct is not None
     }
+    return {name: share for name, share in shares.items() if is_one_sided(share)}
 
 
 def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[Finding]:
@@ -271,10 +280,10 @@ def control_findings(probes: Sequence[ProbeGrid], pooling: Pooling) -> Iterator[
                     severity="warning",
                     where=model,
                     message=f"{evaluation}: more than 75 % of prompts are called one class (share "
-                    f"called the emotion): {'; '.join(moved)}; the threshold does not carry over, "
-                    "and whether the order of the prompts does, balanced accuracy does not say, so "
-                    "that a verdict is not words_suffice because of such a probe, nor "
-                    "beyond_words because of such a control",
+                    f"called the emotion): {'; '.join(moved)}; the threshold does not carry over. "
+                    "Whether the order of the prompts does, balanced accuracy does not say; auroc "
+                    "and p_order of the transfer do. No verdict is words_suffice or no_separation "
+                    "because of such a probe, nor beyond_words because of such a control",
                 )
         for place in dict.fromkeys(each.site for each in own):
             broken = [each for each in own if each.site == place and each.nonfinite]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emoact.measures import Columns, Measure
 from emoact.stats.probes.accuracy import accuracy_columns, balanced_columns, n_prompts
+from emoact.stats.probes.order import order_columns
 
 _headline = Columns("headline")
 
@@ -141,9 +142,11 @@ MEASURES = (
         "of the prompts the emotion (classes weigh the same; median over the layers)",
         kind="str",
     ),
+    *order_columns(_headline, "the emotion"),
     _headline(
         "verdict",
-        "Verdict: beyond_words, words_suffice, inconclusive, no_separation or undecided",
+        "Verdict: beyond_words, words_suffice, inconclusive, order_only, threshold_moved, "
+        "no_separation or undecided",
         kind="str",
     ),
 )

@@ -24,12 +24,22 @@ from emoact.stats.probes.accuracy import (
     Accuracies,
     Median,
     balanced_columns,
+    called_share,
+    judge_order,
     measure_accuracies,
     median_over,
     n_prompts,
 )
-from emoact.stats.probes.grid import band_correctness, headline_probe
-from emoact.stats.probes.probes import CROSS_VALIDATED, ProbeKind, ask, band
+from emoact.stats.probes.grid import band_decisions, headline_probe
+from emoact.stats.probes.order import NO_ORDER, Order, order_columns, order_of
+from emoact.stats.probes.probes import (
+    CROSS_VALIDATED,
+    TRANSFER,
+    ProbeKind,
+    ask,
+    band,
+    correctness,
+)
 from emoact.stats.products import centre, inverse_sd
 from emoact.stats.settings import AnalysisSettings
 
@@ -40,8 +50,11 @@ class EmotionPair:
 
     Attributes:
         layers: Layers whose median is taken.
+        called: Share of prompts that are called the first emotion.
+        order: Order of the tested prompts of the transfer.
         statistic: Of the permutation test at these layers; row 0 is as labelled.
         p_holm: `p_chance` corrected for all pairs of the analysis; NaN before.
+        p_order: Of `order`, corrected likewise.
         p_permutation: Of the difference of means over layers and sites, corrected likewise.
         least: Smallest `p_permutation` that any data could have.
     """
@@ -54,9 +67,12 @@ class EmotionPair:
     layers: range
     accuracies: Accuracies
     median: Median
+    called: float
+    order: Order
     statistic: Float64[np.ndarray, "permutation layer"]
     alpha: float
     p_holm: float = math.nan
+    p_order: float = math.nan
     p_permutation: float = math.nan
     least: float = 0.0
 
@@ -73,7 +89,7 @@ class EmotionPair:
         apart = max(self.p_holm, self.p_permutation) <= self.alpha
         if self.p_permutation > self.alpha < self.least:
             return "undecided"
-        return "separated" if apart else "no_separation"
+        return "separated" if apart else judge_order(self.p_order, self.called, self.alpha)
 
 
 def probe_pairs(
@@ -94,7 +110,8 @@ def probe_pairs(
         probed = layers[::2] if question.many else layers
         layered = (features[:, layer : layer + 1] for layer in probed)
         statistic = _relabelled(design, layered, first, second, settings)
-        for name, correct in band_correctness(features, probed, question, kind).items():
+        for name, decisions in band_decisions(features, probed, question, kind).items():
+            correct = correctness(decisions, is_first)
             accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
             found.append(
                 EmotionPair(
@@ -106,6 +123,10 @@ def probe_pairs(
                     layers=layers,
                     accuracies=accuracies,
                     median=median_over(accuracies),
+                    called=called_share(correct, is_first),
+                    order=order_of(decisions, is_first, design, settings)
+                    if name == TRANSFER
+                    else NO_ORDER,
                     statistic=statistic,
                     alpha=settings.alpha,
                 )
@@ -133,11 +154,12 @@ def _relabelled(
 def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
     """Cells of the table `pairs`."""
     corrected = adjust(np.array([each.p_chance for each in pairs]))
+    orders = adjust(np.array([each.order.p for each in pairs]))
     families: dict[tuple[str, tuple[str, str]], dict[SiteName, np.ndarray]] = {}
     for each in pairs:
         families.setdefault((each.model, each.emotions), {})[each.site] = each.statistic
     tests = dict(zip(families, judge_families(list(families.values())), strict=True))
-    for pair, p_holm in zip(pairs, corrected, strict=True):
+    for pair, p_holm, p_order in zip(pairs, corrected, orders, strict=True):
         ids = {
             "model": pair.model,
             "site": pair.site,
@@ -147,7 +169,11 @@ def pair_cells(pairs: Sequence[EmotionPair]) -> Iterator[Cell]:
         }
         test = tests[pair.model, pair.emotions]
         source = dataclasses.replace(
-            pair, p_holm=float(p_holm), p_permutation=test.p_holm, least=test.least
+            pair,
+            p_holm=float(p_holm),
+            p_order=float(p_order),
+            p_permutation=test.p_holm,
+            least=test.least,
         )
         yield Cell(table="pairs", ids=ids, source=source)
 
@@ -205,10 +231,12 @@ MEASURES = (
         source="Westfall & Young 1993; Holm 1979",
         since="0.1.0",
     ),
+    *order_columns(_pairs, "emotion_a"),
     _pairs(
         "verdict",
-        "separated where p_holm and p_permutation are at most alpha, no_separation where either is "
-        "not, undecided with fewer than 6 held-out scenarios",
+        "separated where p_holm and p_permutation are at most alpha; otherwise order_only where "
+        "p_order is, threshold_moved where called is below .25 or above .75, and no_separation; "
+        "undecided with too few held-out scenarios",
         kind="str",
         since="0.1.0",
     ),

@@ -11,7 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from emoact.analysis.transfer import TransferRequest, compute_transfer
 from emoact.cli import main
 from emoact.errors import RequestError
-from emoact.stats.across.transfer_table import auroc, balanced
+from emoact.stats.across.transfer_table import balanced
+from emoact.stats.rank import auroc
 from emoact.store.reading import read
 from emoact.views.transfer import label_pairs, sentences
 from tests.support.planted_analysis import plant_analysis

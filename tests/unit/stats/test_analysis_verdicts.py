@@ -74,6 +74,20 @@ def plant_beside(
     return plant(vectors, contextless=contextless, shuffled=shuffled, **more)
 
 
+def half_implicit(units: Sequence[UnitFeatures]) -> list[UnitFeatures]:
+    """Every second prompt, and so every second scenario, is implicit."""
+    return [
+        dataclasses.replace(
+            unit,
+            prompts=tuple(
+                dataclasses.replace(prompt, subset="implicit" if row % 2 else "explicit")
+                for row, prompt in enumerate(unit.prompts)
+            ),
+        )
+        for unit in units
+    ]
+
+
 def headline(found: AnalysisResult) -> list[Any]:
     return list(found.tables["headline"].itertuples())
 
@@ -255,17 +269,7 @@ def test_threshold_that_does_not_carry_over_is_found_and_no_proof_that_words_suf
     controls = [noise(rng) for _ in CONTROLS]
     for control in controls:
         control[:, 1:, 3] += 3 * np.where(known, 1, -1)[:, None]
-    units = [
-        dataclasses.replace(
-            unit,
-            prompts=tuple(
-                dataclasses.replace(prompt, subset="implicit" if row % 2 else "explicit")
-                for row, prompt in enumerate(unit.prompts)
-            ),
-        )
-        for unit in plant_beside(vectors, controls)
-    ]
-    found = analyse(units)
+    found = analyse(half_implicit(plant_beside(vectors, controls)))
     (row,) = (row for row in headline(found) if row.evaluation == "explicit_to_implicit")
     assert (row.one_sided, row.verdict) == ("probe", "inconclusive")
     # The accuracies alone would have said words_suffice.
@@ -273,7 +277,37 @@ def test_threshold_that_does_not_carry_over_is_found_and_no_proof_that_words_suf
     (finding,) = (each for each in found.findings if each.code == "one_sided_probe")
     assert "explicit_to_implicit" in finding.message
     assert "anger (resid_pre): probe" in finding.message
-    assert "more than 75 % of prompts one class" in sentences_of(found)["m0"]
+    said = sentences_of(found)["m0"]
+    assert "more than 75 % of prompts one class" in said
+    assert "whether it orders them (AUROC 1.00 [" in said
+
+
+@pytest.mark.parametrize("effect", [3.0, 0.0])
+def test_order_that_carries_over_without_its_threshold_is_never_no_separation(
+    effect: float,
+) -> None:
+    rng = np.random.default_rng(33)
+    emotions = ("anger", "joy", "neutral")
+    is_implicit = np.arange(3 * N) % 2 == 1
+    vectors = noise(rng, 3)
+    for dimension, own in enumerate(np.repeat(np.eye(3), N, axis=0).T):
+        # The classes of implicit prompts may be the same; all of them lie far from the others.
+        vectors[:, 1:, dimension] += (
+            np.where(is_implicit, effect, 3.0) * own + 30.0 * is_implicit * (dimension - 1)
+        )[:, None]
+    found = analyse(half_implicit(plant(vectors, emotions=emotions)))
+    for name in ("headline", "pairs"):
+        table = found.tables[name]
+        row = table[table["evaluation"] == "explicit_to_implicit"].iloc[0]
+        # Balanced accuracy is at chance, as nearly all prompts are called one class.
+        assert row.p_chance > 0.05
+        assert not 0.05 <= row.called <= 0.95
+        assert row.verdict == ("order_only" if effect else "threshold_moved")
+        assert (row.p_order <= 0.05) == bool(effect)
+        assert row.auroc_low <= row.auroc <= row.auroc_high
+        assert (row.auroc > 0.95) == bool(effect)
+        assert table[table["evaluation"] == "cross_validated"]["auroc"].isna().all()
+    assert ("the order carries over (AUROC " in sentences_of(found)["m0"]) == bool(effect)
 
 
 def test_verdicts_are_corrected_for_one_another_by_holm() -> None:
