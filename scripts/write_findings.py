@@ -144,8 +144,8 @@ def _reading(headline: Sequence[Row], told: Sequence[str]) -> str:
     )
     return (
         "A cell gives the balanced accuracy of a logistic probe with its 95 % interval, the median "
-        f"over layers {listed(sorted(layers))}, from explicit to implicit prompts also the AUROC of "
-        "its scores, which no threshold enters, then the verdict, then the smallest gain in points "
+        f"over layers {listed(sorted(layers))}, from explicit to implicit prompts also its AUROC, "
+        "which no threshold enters, then the verdict, then the smallest gain in points "
         "over the best text baseline, tokens without context and shuffled words; tested are "
         f"{listed(sizes)}."
     )

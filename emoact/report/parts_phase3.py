@@ -215,12 +215,27 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
 def _matched(found: Phase3, across: pd.DataFrame, words: Words) -> list[Block]:
     """Rank of the true matching of the classes among all of them, for every pair of models."""
     said: list[Block] = []
-    for (a, b), rows in across.groupby(["model_a", "model_b"], sort=False):
-        tried = matchings(rows, found.source.n_shared_classes(a, b))
-        if tried.layers:
-            key = "across.alike" if tried.shown else "across.not_alike"
-            figures = {"best": tried.best, "layers": tried.layers, "count": tried.ways}
-            said.append(words(key, a=code(a), b=code(b), **figures))
+    pairs = across.groupby(["model_a", "model_b"], sort=False)
+    for (a, b), rows in pairs:
+        tried = matchings(
+            rows,
+            alpha=found.source.saved.settings.alpha,
+            n_classes=found.source.n_shared_classes(a, b),
+            n_pairs=len(pairs),
+        )
+        if math.isfinite(tried.p):
+            shown = "alike" if tried.shown else "not_alike" if tried.possible else "not_possible"
+            said.append(
+                words(
+                    f"across.{shown}",
+                    a=code(a),
+                    b=code(b),
+                    count=tried.ways,
+                    classes=tried.n_classes,
+                    pairs=tried.n_pairs,
+                    p=significant(tried.p, 2),
+                )
+            )
     return said
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from emoact.numbers import plural, significant, two
+from emoact.stats.across.agreement import MAX_MATCHINGS
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views.analysed import site_words
@@ -21,12 +22,15 @@ TERMS: Mapping[str, str] = {
     "$K$ the centred, cross-validated, noise-normalised products of class means; both factors of a "
     "product come from disjoint halves of the scenarios, so that noise of a prompt cannot "
     "correlate; words and marks that go with a class can. "
-    "1 is the same geometry, and a copy of a model reads 1. Its null exchanges the labels within "
+    "1 is the same geometry, and a copy of a model reads 1; unrelated geometries reach .9 where "
+    "classes lie about equally far apart. Its null exchanges the labels within "
     "scenarios, so that its p-values say whether a model without emotion can give the agreement; "
     "that the same classes lie alike is for the wrong matchings to say. Blank where either model "
     "does not show the emotion (Diedrichsen et al. 2021; Walther et al. 2016).",
     "classes matched wrongly": "the same agreement with the classes of one model matched with "
-    "other classes of the other, mean over all wrong matchings: what unlike classes give.",
+    "other classes of the other, mean over all wrong matchings: what unlike classes give. Whether "
+    "the true matching is better than these is one test over all layers and sites, times the "
+    "number of pairs of models.",
     "random words": "the same agreement with a model of random word vectors, which knows the words "
     "and marks that occur and nothing of what they mean.",
     "without words and length": "the same agreement of what a ridge regression of other scenarios "
@@ -59,7 +63,9 @@ _TESTED = (
 )
 
 
-def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) -> list[str]:
+def geometry_sentences(
+    across: pd.DataFrame, *, alpha: float, n_classes: int, n_pairs: int
+) -> list[str]:
     """Places of the emotions among the classes in both models, and the same from words alone."""
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
     lead = f"**{first} and {second}, {site_words(str(across['site'].iloc[0]))}:**"
@@ -78,12 +84,14 @@ def geometry_sentences(across: pd.DataFrame, *, alpha: float, n_classes: int) ->
     said: list[str] = [
         Carded(
             f"{lead} agreement on where each emotion lies among the classes, each model on other "
-            f"scenarios (1 is the same geometry; medians over layers of the value and of "
+            f"scenarios (1 is the same geometry, and unrelated ones reach .9 where classes lie "
+            f"about equally far apart; medians over layers of the value and of "
             f"the ends of its interval): {'; '.join(parts)}."
         )
     ]
     if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
-        said.append(_matching_sentence(matchings(across, n_classes)))
+        tried = matchings(across, alpha=alpha, n_classes=n_classes, n_pairs=n_pairs)
+        said.append(_matching_sentence(tried))
     return [*said, *_word_sentences(tested, first, second, alpha)]
 
 
@@ -106,58 +114,72 @@ def _emotion(rows: pd.DataFrame, emotion: str, alpha: float) -> str:
 
 
 class Matchings(NamedTuple):
-    """Rank of the true matching of the classes of two models among all matchings.
+    """How the true matching of the classes of two models stands among all of them.
 
     Attributes:
-        best: Layers at which none agrees better than the true one; 0 of 0 where not ranked.
-        layers: Layers that have a rank.
-        ways: Ways to match the classes.
+        p: Share of all that agree at least as well, times the pairs of models; NaN if unknown.
+        least: Smallest p that any two models could have.
+        ways: Ways to match the classes that are tried.
+        n_classes: Classes of both models.
+        n_pairs: Pairs of models.
         wrong: Median agreement with classes matched wrongly.
+        alpha: Largest p of classes that are shown to lie alike.
     """
 
-    best: int
-    layers: int
+    p: float
+    least: float
     ways: int
+    n_classes: int
+    n_pairs: int
     wrong: float
+    alpha: float
 
     @property
     def shown(self) -> bool:
-        """True if the true matching is the best at more than half of the layers."""
-        return self.best > self.layers / 2
+        """True if it is shown that the same classes lie alike."""
+        return self.p <= self.alpha
+
+    @property
+    def possible(self) -> bool:
+        """True if any two models of this analysis could show it."""
+        return self.least <= self.alpha
 
 
-def matchings(across: pd.DataFrame, n_classes: int) -> Matchings:
-    """Ranks of the true matching of the classes, over the layers at which it was tested.
-
-    Of more than 5 classes not all matchings are tried.
-    """
+def matchings(across: pd.DataFrame, *, alpha: float, n_classes: int, n_pairs: int) -> Matchings:
+    """The test of the true matching of the classes of two models."""
     tested = across[across[f"{HEADLINE}_p_max"].notna()]
-    ranked = tested.dropna(subset=[f"{HEADLINE}_rank"]).drop_duplicates("layer_a")
-    ranked = ranked if n_classes <= 5 else ranked[:0]
-    count = math.factorial(n_classes)
+    ways = min(math.factorial(n_classes), MAX_MATCHINGS)
     return Matchings(
-        best=int((ranked[f"{HEADLINE}_rank"] <= 1.5 / count).sum()),
-        layers=len(ranked),
-        ways=count,
+        p=float(across[f"{HEADLINE}_p_match"].max()),
+        least=min(n_pairs / ways, 1.0),
+        ways=ways,
+        n_classes=n_classes,
+        n_pairs=n_pairs,
         wrong=float(tested[f"{HEADLINE}_other"].median()),
+        alpha=alpha,
     )
 
 
 def _matching_sentence(found: Matchings) -> str:
     """The other matchings of the classes: whether it is these classes that lie alike."""
     wrong = f"{_TESTED} With the classes of one model matched wrongly it is {two(found.wrong)}"
-    where = f"at {found.best} of {plural(found.layers, 'layer')}"
-    if not found.layers:
+    if not math.isfinite(found.p):
         return f"{wrong}."
+    counted = f"{plural(found.n_classes, 'class', 'classes')} and {plural(found.n_pairs, 'pair')}"
+    if not found.possible:
+        return (
+            f"{wrong}. That the same classes lie near one another cannot be shown with {counted} "
+            f"of models: the smallest p is {found.n_pairs}/{found.ways}."
+        )
+    p = f"p = {significant(found.p, 2)}, one test over all layers and sites, times the pairs"
     if found.shown:
         return (
-            f"{wrong}; {where} none of the {found.ways} matchings agrees better than the true "
-            f"one. By accident the true one is the best at one layer with a chance of 1 in "
-            f"{found.ways}; layers are not independent."
+            f"{wrong}; of the {found.ways} matchings the true one agrees better than chance "
+            f"({p}). One class alone, such as the neutral one, may be the reason."
         )
     return (
-        f"{wrong}, and only {where} is the true matching the best of {found.ways}: both models "
-        "tell the classes apart, but it is not shown that the same classes lie near one another."
+        f"{wrong}: both models tell the classes apart, but it is not shown that the same classes "
+        f"lie near one another ({p})."
     )
 
 

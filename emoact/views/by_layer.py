@@ -344,10 +344,12 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     across, similarity = (rows_of(source, choice, name) for name in ("across", "similarity"))
     said = [prompts_sentence(across, similarity)]
     if len(across):
+        named = pairs(source)
         shared = geometry_sentences(
             across,
             alpha=source.saved.settings.alpha,
-            n_classes=source.n_shared_classes(*pairs(source)[choice["pair"]]),
+            n_classes=source.n_shared_classes(*named[choice["pair"]]),
+            n_pairs=len(named),
         )
         control = control_sentence(across)
         said = [*shared, *said, *([] if control is None else [control])]

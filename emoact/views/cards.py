@@ -94,14 +94,14 @@ def of_across(source: Analysed, choice: Choice) -> list[Card]:
     rows = by_layer.rows_of(source, choice, "across")
     if not len(rows):
         return []
-    classes = source.n_shared_classes(*by_layer.pairs(source)[choice["pair"]])
-    tried = matchings(rows, classes)
-    alpha = source.saved.settings.alpha
+    alpha, named = source.saved.settings.alpha, by_layer.pairs(source)
+    classes = source.n_shared_classes(*named[choice["pair"]])
+    tried = matchings(rows, alpha=alpha, n_classes=classes, n_pairs=len(named))
     return [_shared(emotion, own, alpha, tried.shown) for emotion, own in by_emotion(rows)]
 
 
 def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
-    """Card of one emotion; `matched` where the true matching is the best at most layers."""
+    """Card of one emotion; `matched` where the same classes are shown to lie alike."""
     tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
     if not len(tested):
         lines = ("No layer at which both models show it.",)
@@ -127,8 +127,8 @@ def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Ca
         shown=bool(reached) and matched,
         lines=(
             f"Agreement **{two(middle[HEADLINE])}** [{two(middle[f'{HEADLINE}_low'])}, "
-            f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, and "
-            "noise may carry it beyond).",
+            f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, "
+            "unrelated ones reach .9, and noise may carry it beyond).",
             f"Corrected p ≤ {alpha:g} at {reached} of {plural(len(tested), 'layer')} where both "
             "models show it.",
             f"{'; '.join(words)}.".capitalize() if words else "",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ N_GROUPS = 25
 WIDEST = 0.5
 """Largest half-width of a 95 % interval with which an agreement is shown."""
 
-_MAX_MATCHINGS = 120
+MAX_MATCHINGS = 120
+"""Matchings of more than five classes that are tried."""
+
 _CHUNK_BYTES = 2**26
 _OUTSIDE = -1
 
@@ -80,6 +83,7 @@ class Agreement:
         other: Mean agreement where the classes of the second model are matched otherwise.
         rank: Share of all matchings of the classes that agree at least as well as the true one,
             all classes together.
+        matched: Agreement of all classes together for every matching, the true one first.
     """
 
     value: Float64[np.ndarray, "layer label"]
@@ -89,6 +93,7 @@ class Agreement:
     own_p: Float64[np.ndarray, "layer label"]
     other: Float64[np.ndarray, "layer label"]
     rank: Float64[np.ndarray, " layer"]
+    matched: Float64[np.ndarray, "layer matching"]
 
 
 def draws_of(design: Design, n_permutations: int, *, seed: int = 0) -> Draws:
@@ -158,13 +163,14 @@ def compare_layer(
         scale=scale[None],
         own_p=np.maximum(_p(own), _p(own_second))[None],
         other=matched[0][None],
-        rank=np.array([matched[1]]),
+        rank=np.array([_rank(matched[1])]),
+        matched=(matched[1] / _root(own[:1].sum(axis=1) * own_second[:1].sum(axis=1)))[None],
     )
 
 
 def join_layers(layers: list[Agreement]) -> Agreement:
     """The layers one after the other."""
-    names = ("value", "se", "scale", "own_p", "other", "rank")
+    names = ("value", "se", "scale", "own_p", "other", "rank", "matched")
     parts = {name: np.concatenate([getattr(each, name) for each in layers]) for name in names}
     return Agreement(draws=np.concatenate([each.draws for each in layers], axis=2), **parts)
 
@@ -275,8 +281,8 @@ def _both(
 
 def _matchings(
     first: Float64[np.ndarray, "prompt _"], second: Float64[np.ndarray, "prompt _"], draws: Draws
-) -> tuple[Float64[np.ndarray, " label"], float]:
-    """Mean agreement over the wrong matchings of classes, and the rank of the true one."""
+) -> tuple[Float64[np.ndarray, " label"], Float64[np.ndarray, " matching"]]:
+    """Mean agreement over the wrong matchings of classes, and the product of all for each."""
     here, there = (
         class_products(each, draws, draws.relabelled.rows(0, 1)) for each in (first, second)
     )
@@ -286,8 +292,23 @@ def _matchings(
         product = _both(here, there[..., order[:, None], order[None, :]])[0]
         agreements.append(_ratio(product, own * own_second[order]))
         products.append(product.sum())
-    reached = products[0] - 1e-9 * abs(products[0])
-    return finite_mean(np.stack(agreements[1:])), float(np.mean(np.array(products) >= reached))
+    return finite_mean(np.stack(agreements[1:])), np.array(products)
+
+
+def matching_p(agreements: Sequence[Agreement]) -> float:
+    """Rank of the true matching of the classes among all, by the median over all layers.
+
+    One test of all layers and sites: the geometry of a model is much the same at all of them, so
+    that one accident would count at each. Exact for two models whose classes lie anyhow.
+    """
+    layers = np.concatenate([each.matched for each in agreements])
+    known = layers[np.isfinite(layers).all(axis=1)]
+    return _rank(np.median(known, axis=0)) if len(known) else math.nan
+
+
+def _rank(values: Float64[np.ndarray, " matching"]) -> float:
+    """Share of the matchings that are at least as good as the first."""
+    return float(np.mean(values >= values[0] - 1e-9 * abs(values[0])))
 
 
 def _orders(n_labels: int) -> Iterator[Int[np.ndarray, " label"]]:
@@ -297,7 +318,7 @@ def _orders(n_labels: int) -> Iterator[Int[np.ndarray, " label"]]:
         return
     yield np.arange(n_labels)
     rng = np.random.default_rng(0)
-    for _ in range(_MAX_MATCHINGS - 1):
+    for _ in range(MAX_MATCHINGS - 1):
         yield rng.permutation(n_labels)
 
 

@@ -18,6 +18,7 @@ from emoact.stats.across.agreement import (
     compare_layer,
     draws_of,
     join_layers,
+    matching_p,
     normalised,
 )
 from emoact.stats.across.words import without_words, word_predictors, word_vectors
@@ -58,6 +59,7 @@ class JudgedGeometry:
         shown: Layers at which both directions are significant.
         p_max: Corrected p-value of the two models.
         partial_p_max: The same without words and length.
+        p_match: Of `agreement.matching_p`, times the number of pairs of models.
         alpha: Largest p-value of a model's own product for which its agreement is shown.
     """
 
@@ -66,6 +68,7 @@ class JudgedGeometry:
     shown: Bool[np.ndarray, " layer"]
     p_max: Float64[np.ndarray, " layer"]
     partial_p_max: Float64[np.ndarray, " layer"]
+    p_match: float
     alpha: float
 
     def value(self, found: Agreement | None) -> Float64[np.ndarray, " layer"]:
@@ -160,6 +163,7 @@ def judged_columns(
         emotions = list(dict.fromkeys(cell["emotion"] for cell in own))
         main = _corrected({s: each.models for s, each in sites.items()}, sites, emotions)
         partial = _corrected({s: each.partial for s, each in sites.items()}, sites, emotions)
+        p_match = matching_p([each.models for each in sites.values()]) if sites else np.nan
         for cell in own:
             place = (cell["site"], cell["emotion"])
             measured = sites.get(cell["site"])
@@ -177,6 +181,7 @@ def judged_columns(
                 shown=shown,
                 p_max=_over_pairs(main.get(place), shown, len(by_pair)),
                 partial_p_max=_over_pairs(partial.get(place), shown, len(by_pair)),
+                p_match=min(p_match * len(by_pair), 1.0),
                 alpha=alpha,
             )
             yield cell, {each.name: each.compute(source) for each in MEASURES if each.compute}
@@ -224,7 +229,8 @@ MEASURES = (
     *_across.estimate(
         HEADLINE,
         "Agreement of the two models, each on other scenarios, on where the emotion lies "
-        f"among the classes; 1 for the same geometry, {_SHOWN}; not clipped",
+        f"among the classes; 1 for the same geometry, and near it for unrelated ones whose classes "
+        f"lie about equally far apart; {_SHOWN}; not clipped",
         lambda judged: judged.value(judged.geometry.models),
         ends=lambda judged: judged.interval,
         of=f"the 95 % interval of {HEADLINE}, from a jackknife over at most 25 groups of scenarios",
@@ -271,6 +277,14 @@ MEASURES = (
         "classes lie alike, and is no corrected p-value: 1/24 at best with four classes, and one "
         "such value in 24 by accident at each layer",
         lambda judged: judged.where_shown(judged.geometry.models.rank),
+    ),
+    _across(
+        f"{HEADLINE}_p_match",
+        "p-value of classes that lie alike: share of all matchings of the classes whose agreement, "
+        "all classes together and the median over all layers and sites, is at least that of the "
+        "true one, times the number of pairs of models; with four classes at least 1/24 of this "
+        "number. The neutral class alone can make it small",
+        lambda judged: judged.p_match,
     ),
     _across(
         f"{HEADLINE}_words_a",

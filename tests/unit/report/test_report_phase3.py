@@ -112,11 +112,11 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
     assert cells(CREDIBLE + 0.2) is cells(-CREDIBLE - 0.2) is cells(math.nan) is None
 
 
-@pytest.mark.parametrize(("rank", "said"), [(1 / 6, "none of the 6 ways"), (0.5, "not shown")])
+@pytest.mark.parametrize(("p", "said"), [(0.04, "better than chance"), (0.5, "cannot be shown")])
 def test_the_matching_of_classes_is_judged_beside_the_p_values(
-    analysed: tuple[Path, SavedAnalysis], rank: float, said: str
+    analysed: tuple[Path, SavedAnalysis], p: float, said: str
 ) -> None:
-    changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_rank": rank}
+    changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_p_match": p}
     section = across_section(analysed[0], **changes)
     assert any(said in str(block) for block in section.blocks)
 

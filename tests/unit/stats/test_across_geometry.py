@@ -11,6 +11,7 @@ from emoact.stats.across.agreement import (
     class_products,
     compare_layer,
     draws_of,
+    matching_p,
     normalised,
 )
 from emoact.stats.across.geometry import HEADLINE
@@ -148,6 +149,25 @@ def test_another_order_of_the_classes_agrees_no_better_than_wrong_matchings() ->
     moved = compared(sharing_emotion(rng, SHAPE, OTHER_SHAPE))
     assert moved.value[0].mean() < 0.8
     assert moved.rank[0] > 2 / 24
+    assert matching_p([same]) == pytest.approx(1 / 24)
+    assert matching_p([moved]) > 2 / 24
+
+
+def test_unrelated_geometries_that_stay_the_same_over_layers_are_seldom_called_alike() -> None:
+    """Four classes that lie anyhow agree by .8 and more; one accident is no evidence of six."""
+    few, found = draws_of(DESIGN, 1), []
+    for seed in range(60):
+        rng = np.random.default_rng([9, seed])
+        means = 1.5 * rng.normal(size=(2, 4, 20))[:, DESIGN.label_of]
+        layers = [
+            compare_layer(*(normalised(m + rng.normal(size=m.shape)) for m in means), few)
+            for _ in range(3)
+        ]
+        found.append((matching_p(layers), np.median([each.value for each in layers])))
+    p, value = np.transpose(found)
+    assert np.median(value) > 0.75
+    assert (p <= 0.05).sum() <= 60 / 24 + 3 * np.sqrt(60 / 24)
+    assert (p <= 0.5).sum() >= 15
 
 
 def texts() -> list[str]:

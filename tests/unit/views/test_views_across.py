@@ -144,6 +144,7 @@ def shared(**columns: Any) -> pd.DataFrame:
         f"{HEADLINE}_p_max": [math.nan, 0.01, 0.01],
         f"{HEADLINE}_other": [math.nan, 0.7, 0.7],
         f"{HEADLINE}_rank": [math.nan, 1 / 24, 1 / 24],
+        f"{HEADLINE}_p_match": 1 / 24,
         f"{HEADLINE}_words_a": [math.nan, 0.5, 0.5],
         f"{HEADLINE}_words_b": math.nan,
         f"{HEADLINE}_partial": [math.nan, 0.6, 0.6],
@@ -156,8 +157,8 @@ def shared(**columns: Any) -> pd.DataFrame:
     ("columns", "said"),
     [
         ({}, "anger 0.95 [0.85, 1.05] (corrected p ≤ 0.05 at 2 of 2 layers where both show it"),
-        ({}, "at 2 of 2 layers none of the 24 matchings agrees better than the true one"),
-        ({"_rank": 0.25}, "it is not shown that the same classes lie near one another"),
+        ({}, "of the 24 matchings the true one agrees better than chance (p = 0.042"),
+        ({"_p_match": 0.25}, "it is not shown that the same classes lie near one another"),
         ({"_p_max": 0.4}, "anger 0.95 [0.85, 1.05] (not beyond relabelled data"),
         ({"": math.nan}, "anger too noisy a value (corrected p ≤ 0.05 at 2 of 2 layers"),
         ({"_p_max": math.nan}, "no emotion is significant in both models"),
@@ -167,12 +168,19 @@ def shared(**columns: Any) -> pd.DataFrame:
     ],
 )
 def test_the_answer_says_what_is_shared_and_what_is_not(columns: dict[str, Any], said: str) -> None:
-    assert said in " ".join(geometry_sentences(shared(**columns), alpha=0.05, n_classes=4))
+    assert said in " ".join(
+        geometry_sentences(shared(**columns), alpha=0.05, n_classes=4, n_pairs=1)
+    )
 
 
 def test_two_classes_have_no_figure_about_emotion() -> None:
-    (said,) = geometry_sentences(shared(), alpha=0.05, n_classes=2)
+    (said,) = geometry_sentences(shared(), alpha=0.05, n_classes=2, n_pairs=1)
     assert "a geometry needs three classes" in said
+
+
+def test_four_classes_of_three_models_cannot_show_that_the_same_classes_lie_alike() -> None:
+    said = geometry_sentences(shared(_p_match=3 / 24), alpha=0.05, n_classes=4, n_pairs=3)
+    assert "cannot be shown with 4 classes and 3 pairs of models: the smallest p is 3/24" in said[1]
 
 
 def whole() -> pd.DataFrame:
