@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from emoact.analysis.direction_files import Directions, file_name, read_directions
-from emoact.analysis.key import ANALYSIS_VERSION, InputFile
+from emoact.analysis.key import ANALYSIS_VERSION, InputFile, analysis_id
 from emoact.analysis.table_files import check_rows, missing_columns, read_table
 from emoact.child import ask
 from emoact.decode import decode, read_json, read_regular, unsealed, versioned
@@ -29,6 +29,9 @@ T = TypeVar("T")
 DESCRIPTION = "analysis.json"
 _MAX_BYTES = 50_000_000
 _MAX_FILE, _MAX_TABLE = 2_000_000_000, 200_000_000
+OTHER_METHODS = "of another version of the methods: figures and verdicts may differ, analyse again"
+"""Badge of an analysis that the same files and settings would not give now."""
+
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 _AGAIN = "Delete the folder and analyse again; the activations are not touched."
 
@@ -135,7 +138,10 @@ class SavedAnalysis(Description):
             )
         except RequestError as error:
             raise _refused(where, error.message, error.remedy) from None
-        return cls(path=folder, settings=settings, **vars(description))
+        found = vars(description)
+        if analysis_id(description.inputs, settings) != description.id:
+            found["badges"] = (*description.badges, OTHER_METHODS)
+        return cls(path=folder, settings=settings, **found)
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -115,7 +115,9 @@ def _finding(finding: ActivationFinding, words: Words) -> str:
     values["span"] = _span(finding.layers, words)
     special = {
         "first_token_sink": ".phase3_no_bos",
-        "dead_dimensions": ".phase3_one_class",
+        "dead_dimensions": ".phase3_apart"
+        if finding.figures.get("differs")
+        else ".phase3_one_class",
     }
     ending = special.get(finding.kind, ".phase3") if finding.matters else ".phase3"
     parts = (words(f"{kind}{part}", **values) for part in ("", ".meaning", ending))

@@ -68,11 +68,11 @@ def verdict_sentence(report: AuditReport) -> str:
         return f"A direction can stand for a confound instead of the emotion: {names}."
     blind = any(check.aspect == "power" and check.outcome == "note" for check in report.checks)
     if blind:
-        return "No confound found, but the data set is too small for any test to find one."
+        return "No confound is shown, but the data set is too small for any test to find one."
     lexis = [check for check in report.checks if check.aspect == "lexis"]
     if any(check.outcome == "note" for check in lexis):
-        return "No confound found; only the words of the prompts predict the emotion."
-    return "No confound found; the words of the prompts do not predict the emotion either."
+        return "No confound is shown; the words of the prompts predict the emotion."
+    return "No confound is shown, and not that the words of the prompts predict the emotion."
 
 
 def lexis_sentence(report: AuditReport) -> str:

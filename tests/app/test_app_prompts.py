@@ -25,7 +25,9 @@ def upload(app: AppTest, name: str, data: str) -> AppTest:
 def test_the_answer_says_that_only_the_words_predict_the_shipped_classes() -> None:
     app = open_page("prompts")
     answer = app.markdown[0].value
-    assert answer.startswith("**200 prompts**, 50 scenarios × 4 emotions. No confound found; only")
+    assert answer.startswith(
+        "**200 prompts**, 50 scenarios × 4 emotions. No confound is shown; the words"
+    )
     found = re.search(r"explicit (0\.\d\d), implicit (0\.\d\d)", answer)
     assert found
     # Words name the emotion in the explicit half by design; chance is 0.25.

@@ -29,7 +29,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
 ) -> None:
     window = visit()
     page = window.open(f"{server.url}/prompts")
-    expect(page.get_by_text("No confound found; only the words")).to_be_visible()
+    expect(page.get_by_text("No confound is shown; the words")).to_be_visible()
     window.unfold("Import prompts of your own")
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(file_of("broken.csv", BROKEN))

@@ -61,7 +61,7 @@ def render_text(report: AuditReport) -> str:
     bad = sum(check.outcome in ("warning", "error") for check in report.checks)
     lines.append("")
     lines.append(
-        "No confound found."
+        "No confound is shown."
         if bad == 0
         else f"{bad} of {len(report.checks)} checks found a confound: a direction may stand for it "
         "instead of the emotion."

@@ -74,7 +74,7 @@ def severity(test: Test) -> Outcome:
 def _lead(title: str, outcome: Outcome) -> str:
     plural = title.endswith("s")
     if outcome == "ok":
-        return f"{title} {'do' if plural else 'does'} not separate the emotions"
+        return f"{title} {'are' if plural else 'is'} not shown to separate the emotions"
     if outcome == "note":
         return f"{title} differ{'' if plural else 's'} between emotions by a negligible amount"
     return f"{title} separate{'' if plural else 's'} the emotions"

@@ -82,24 +82,33 @@ def dead_dimensions(pool: SitePool) -> list[ActivationFinding]:
     layers = where(np.asarray(dead.any(axis=0)))
     dims = [int(dim) for dim in np.flatnonzero(dead.any(axis=(0, 1)))]
     emotions = [unit.emotion for (unit, _), own in zip(enough, dead, strict=True) if own.any()]
-    alike = bool((dead.all(axis=0) == dead.any(axis=0)).all()) and len(enough) == len(pool.units)
-    number, layer, dim = (int(n) for n in np.argwhere(dead)[0])
+    means = np.stack([part.mean[: pool.n_layers] for _, part in enough])
+    apart = dead.all(axis=0) & (np.ptp(means, axis=0) > _DEAD * np.abs(means).max(axis=0))
+    everywhere = bool((dead.all(axis=0) == dead.any(axis=0)).all())
+    everywhere &= len(enough) == len(pool.units)
+    alike = everywhere and not apart.any()
+    number, layer, dim = (int(n) for n in np.argwhere(dead & apart if apart.any() else dead)[0])
     value = float(enough[number][1].mean[layer, dim])
     constant = "zero" if value == 0 else f"constant ({numbers.significant(value)})"
     return pool.finding(
         "dead_dimensions",
-        "note" if alike else "warning",
+        "error" if apart.any() else "note" if alike else "warning",
         emotion=emotions[0] if len(emotions) == 1 and len(pool.units) > 1 else None,
         layers=layers,
         sentence=f"{_named(dims)} of the {pool.words} {'is' if len(dims) == 1 else 'are'} constant "
-        f"over the content of {'every class' if alike else ', '.join(emotions)} at "
-        f"{span(layers)}; dimension {dim} is {constant} at layer {layer}.",
+        f"over the content of {'every class' if everywhere else ', '.join(emotions)} at "
+        f"{span(layers)}; dimension {dim} is {constant} at layer {layer}"
+        + bool(apart.any())
+        * f" in {enough[number][0].emotion} and has another value in another class"
+        + ".",
         meaning="Dead dimensions: coordinates that do not vary, because of the model, of pruning "
         "or of a damaged file.",
         matters=not alike,
         phase3="No for directions, in which a constant cancels. Standardising leaves these "
         "dimensions out, since their spread is zero."
         if alike
+        else "Yes: this dimension alone tells the classes apart, and may be the whole direction."
+        if apart.any()
         else "Yes: a coordinate that is constant in one class and varies in another separates the "
         "classes without any emotion.",
         figures={
@@ -109,7 +118,8 @@ def dead_dimensions(pool: SitePool) -> list[ActivationFinding]:
             "dimension": dim,
             "value": value,
             "emotions": ", ".join(emotions),
-            "in_every_class": int(alike),
+            "in_every_class": int(everywhere),
+            "differs": int(apart.any()),
         },
         view={"view": "dimensions", "layer": str(layer)},
     )

@@ -160,8 +160,8 @@ def test_unrelated_geometries_that_stay_the_same_over_layers_are_seldom_called_a
         rng = np.random.default_rng([9, seed])
         means = 1.5 * rng.normal(size=(2, 4, 20))[:, DESIGN.label_of]
         layers = [
-            compare_layer(*(normalised(m + rng.normal(size=m.shape)) for m in means), few)
-            for _ in range(3)
+            compare_layer(normalised(noisy[0]), normalised(noisy[1]), few)
+            for noisy in (means + rng.normal(size=(3, *means.shape)))
         ]
         found.append((matching_p(layers), np.median([each.value for each in layers])))
     p, value = np.transpose(found)

@@ -84,6 +84,21 @@ def test_a_dimension_that_never_changes_is_found(value: float, how: str) -> None
     assert "every class" in found.sentence
 
 
+def test_a_dimension_that_is_another_constant_in_each_class_is_an_error() -> None:
+    def planted(value: float) -> Plant:
+        def plant(arrays: Arrays) -> None:
+            for sample in arrays["resid_pre"][1]:
+                sample[:, 9] = value
+
+        return plant
+
+    units = [gaussian_unit(e, plant=planted(7.0 if e == "anger" else 1.0)) for e in EMOTIONS]
+    found = only(activation_findings(units), "dead_dimensions")
+    assert (found.severity, found.matters, found.figures["dimension"]) == ("error", True, 9)
+    assert "has another value in another class" in found.sentence
+    assert "alone tells the classes apart" in found.phase3
+
+
 @pytest.mark.parametrize("d_model", [32, 768])
 def test_a_dimension_of_fifty_times_the_scale_is_found_with_its_share(d_model: int) -> None:
     def plant(arrays: Arrays) -> None:

@@ -93,7 +93,7 @@ def test_the_text_for_a_terminal_names_every_aspect_and_fits_its_width(
     assert "-> Close all versions of a scenario with the same mark" in text
     assert max(map(len, text.splitlines()[1:])) <= 96
     assert text.rstrip().splitlines()[-1].startswith("2 of ")
-    assert render_text(audit_dataset(fair_dataset(5))).endswith("No confound found.\n")
+    assert render_text(audit_dataset(fair_dataset(5))).endswith("No confound is shown.\n")
 
 
 def test_a_path_is_read_and_audited(tmp_path: Path) -> None:
