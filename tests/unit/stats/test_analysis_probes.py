@@ -376,6 +376,7 @@ def test_detectable_gain_is_shown_in_eighty_percent_of_data_sets() -> None:
         ({"p_beyond": 0.01, "separated": False}, "no_separation"),
         ({"p_beyond": 0.01, "n_scenarios": 5}, "undecided"),
         ({"testable": False, "separated": False}, "undecided"),
+        ({"separated": False, "unseparated": "order_only"}, "order_only"),
     ],
 )
 def test_verdict_follows_the_p_values(changed: dict[str, Any], verdict: str) -> None:
@@ -383,6 +384,7 @@ def test_verdict_follows_the_p_values(changed: dict[str, Any], verdict: str) -> 
         "n_scenarios": 6,
         "testable": True,
         "separated": True,
+        "unseparated": "no_separation",
         "p_beyond": 0.3,
         "p_words": 0.3,
         "alpha": 0.05,
