@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
-from emoact.stats.null.uncertainty import percentile_interval, share_interval
+from emoact.stats.null.uncertainty import design_interval
 from emoact.stats.products import BLOCK_NUMBERS
 
 Verdict = Literal[
@@ -54,12 +54,13 @@ class Accuracies:
 
     Attributes:
         accuracy: Share of right decisions; NaN where nothing was decided.
-        accuracy_interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
+        accuracy_interval: Its 95 % interval, of `design_interval`, lower and upper end.
         balanced: Mean over the two classes of the share of right decisions.
         balanced_interval: Its interval.
         drawn: Accuracy and balanced accuracy of every bootstrap draw.
         n: Decided prompts.
         n_scenarios: Their scenarios.
+        cross_validated: Every scenario was held out once, and trained the others.
     """
 
     accuracy: Float64[np.ndarray, " row"]
@@ -69,6 +70,7 @@ class Accuracies:
     drawn: Float64[np.ndarray, "2 draw row"]
     n: Int[np.ndarray, " row"]
     n_scenarios: Int[np.ndarray, " row"]
+    cross_validated: Bool[np.ndarray, " row"]
 
 
 def measure_accuracies(
@@ -76,8 +78,14 @@ def measure_accuracies(
     is_emotion: Bool[np.ndarray, " prompt"],
     design: Design,
     draws: Int[np.ndarray, "draw scenario"],
+    *,
+    cross_validated: bool | Sequence[bool],
 ) -> Accuracies:
-    """Accuracies of rows of `probes.correctness`, NaN for prompts without a decision."""
+    """Accuracies of rows of `probes.correctness`, NaN for prompts without a decision.
+
+    `cross_validated` says of each row, or of all, that every scenario was held out once and trained
+    the others.
+    """
     from scipy.sparse import csr_matrix
 
     decided = np.isfinite(correct)
@@ -102,14 +110,20 @@ def measure_accuracies(
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
     n_scenarios = np.array([np.count_nonzero(scenarios @ row) for row in decided])
+    n_decided, crossed = decided.sum(axis=1), np.broadcast_to(cross_validated, len(correct))
+    intervals = [
+        design_interval(each[0], each[1:], n_decided, n_scenarios, cross_validated=crossed)
+        for each in (plain, balanced)
+    ]
     return Accuracies(
         accuracy=plain[0],
-        accuracy_interval=share_interval(percentile_interval(plain[1:]), n_scenarios),
+        accuracy_interval=intervals[0],
         balanced=balanced[0],
-        balanced_interval=share_interval(percentile_interval(balanced[1:]), n_scenarios),
+        balanced_interval=intervals[1],
         drawn=np.stack([plain[1:], balanced[1:]]),
-        n=decided.sum(axis=1),
+        n=n_decided,
         n_scenarios=n_scenarios,
+        cross_validated=crossed,
     )
 
 
@@ -127,7 +141,7 @@ class Median:
     """Balanced accuracy of a classifier as the median over its layers.
 
     Attributes:
-        balanced_interval: Its 95 % percentile bootstrap over scenarios, lower and upper end.
+        balanced_interval: Its 95 % interval, of `design_interval`, lower and upper end.
         accuracy: Median share of right decisions.
         accuracy_interval: Its interval.
     """
@@ -153,16 +167,22 @@ class Median:
 def median_over(accuracies: Accuracies) -> Median:
     """The median over the rows, in the data and in every draw."""
     plain, drawn = np.median(accuracies.drawn, axis=2)
-    n_scenarios = int(accuracies.n_scenarios.max(initial=0))
-    interval = percentile_interval(np.column_stack([plain, drawn]))
-    (least, low), (most, high) = share_interval(interval, n_scenarios)
+    values = np.array([np.median(accuracies.accuracy), np.median(accuracies.balanced)])
+    n, n_scenarios = (int(each.max(initial=0)) for each in (accuracies.n, accuracies.n_scenarios))
+    (least, low), (most, high) = design_interval(
+        values,
+        np.column_stack([plain, drawn]),
+        np.full(2, n),
+        np.full(2, n_scenarios),
+        cross_validated=np.full(2, accuracies.cross_validated.all()),
+    )
     return Median(
-        balanced=float(np.median(accuracies.balanced)),
+        balanced=float(values[1]),
         balanced_interval=(float(low), float(high)),
         drawn=drawn,
-        accuracy=float(np.median(accuracies.accuracy)),
+        accuracy=float(values[0]),
         accuracy_interval=(float(least), float(most)),
-        n=int(accuracies.n.max(initial=0)),
+        n=n,
         n_scenarios=n_scenarios,
     )
 
@@ -197,7 +217,7 @@ def balanced_columns(
     definition: str,
     read: Callable[[Any], Any],
     *,
-    of: str = "the 95 % bootstrap interval of balanced_accuracy over scenarios",
+    of: str = "the 95 % interval of balanced_accuracy over scenarios",
 ) -> tuple[Measure, ...]:
     """Balanced accuracy and its interval, of `Accuracies` or of a `Median`.
 
@@ -225,7 +245,7 @@ def accuracy_columns(
         definition,
         lambda source: read(source).accuracy,
         ends=lambda source: read(source).accuracy_interval,
-        of="its 95 % bootstrap interval over scenarios",
+        of="its 95 % interval over scenarios",
         stem=stem,
         label="held-out accuracy",
     )

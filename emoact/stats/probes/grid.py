@@ -155,7 +155,13 @@ def probe_emotion(
                 others = own[1:, number, contrast.used] if kind == headline else own[1:1]
                 shuffled.append(float(others.mean()) if others.size else np.nan)
     correct = np.stack(every)
-    accuracies = measure_accuracies(correct, question.is_emotion, model.design, contrast.draws)
+    accuracies = measure_accuracies(
+        correct,
+        question.is_emotion,
+        model.design,
+        contrast.draws,
+        cross_validated=[evaluation == CROSS_VALIDATED for *_, evaluation in rows],
+    )
 
     def of(evaluation: str, among: Sequence[int]) -> list[int]:
         return [

@@ -163,7 +163,7 @@ def headline_cells(
             if evaluation in each.correct:
                 for name, candidate in candidates.items():
                     if (name, "", evaluation) not in named:
-                        found = _median(each, candidate.correct[evaluation][None])
+                        found = _median(each, candidate.correct[evaluation][None], evaluation)
                         named[name, "", evaluation] = found
                 headline, controls = _headline(each, candidates, judged[key], alpha, evaluation)
                 headlines.append(headline)
@@ -197,17 +197,17 @@ def _headline(
     alpha: float,
     evaluation: str,
 ) -> tuple[Headline, dict[str, Median]]:
-    median = _median(probes, probes.correct[evaluation])
+    median = _median(probes, probes.correct[evaluation], evaluation)
     baseline, correct = chosen_baseline(candidates, probes.contrast, evaluation)
     controls = {
-        name: _median(probes, control[evaluation])
+        name: _median(probes, control[evaluation], evaluation)
         for name, control in (
             ("contextless", probes.contextless),
             ("shuffled_words", probes.reordered),
         )
         if control is not None
     }
-    medians = {"text": _median(probes, correct[None]), **controls}
+    medians = {"text": _median(probes, correct[None], evaluation), **controls}
     comparisons = {
         name: compare(median, medians[name]) if name in medians else Comparison() for name in WORDS
     }
@@ -226,10 +226,16 @@ def _headline(
     return headline, controls
 
 
-def _median(probes: ProbeGrid, correct: np.ndarray) -> Median:
-    contrast = probes.contrast
+def _median(probes: ProbeGrid, correct: np.ndarray, evaluation: str) -> Median:
+    contrast, crossed = probes.contrast, evaluation == CROSS_VALIDATED
     return median_over(
-        measure_accuracies(correct, contrast.is_emotion, probes.model.design, contrast.draws)
+        measure_accuracies(
+            correct,
+            contrast.is_emotion,
+            probes.model.design,
+            contrast.draws,
+            cross_validated=crossed,
+        )
     )
 
 

@@ -112,7 +112,13 @@ def probe_pairs(
         statistic = _relabelled(design, layered, first, second, settings)
         for name, decisions in band_decisions(features, probed, question, kind).items():
             correct = correctness(decisions, is_first)
-            accuracies = measure_accuracies(correct, is_first, design, contrasts[0].draws)
+            accuracies = measure_accuracies(
+                correct,
+                is_first,
+                design,
+                contrasts[0].draws,
+                cross_validated=name == CROSS_VALIDATED,
+            )
             found.append(
                 EmotionPair(
                     model=model.model,
@@ -207,7 +213,7 @@ MEASURES = (
         "Mean over the two emotions of the share of held-out prompts that are classified "
         "correctly, median over the layers",
         lambda pair: pair.median,
-        of="its 95 % bootstrap interval over scenarios",
+        of="its 95 % interval over scenarios",
     ),
     *_pairs.ends(
         "balanced_min",

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import t, ttest_1samp
+from scipy.stats import beta, norm, t, ttest_1samp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -281,13 +281,15 @@ def right(share: float, seed: int) -> np.ndarray:
 
 
 def median(*correct: np.ndarray) -> Median:
-    return median_over(measure_accuracies(np.stack(correct), IS_A, DESIGN, DRAWS))
+    return median_over(
+        measure_accuracies(np.stack(correct), IS_A, DESIGN, DRAWS, cross_validated=True)
+    )
 
 
 def test_accuracies_and_intervals_are_those_of_scikit_learn_and_of_a_bootstrap_by_hand() -> None:
     correct = right(0.8, 0)
     correct[:7] = np.nan
-    found = measure_accuracies(correct[None], IS_A, DESIGN, DRAWS)
+    found = measure_accuracies(correct[None], IS_A, DESIGN, DRAWS, cross_validated=True)
     decided = np.isfinite(correct)
     said = np.where(correct == 1, IS_A, ~IS_A)
     assert found.accuracy[0] == pytest.approx(correct[decided].mean())
@@ -300,14 +302,20 @@ def test_accuracies_and_intervals_are_those_of_scikit_learn_and_of_a_bootstrap_b
         rows = rows[decided[rows]]
         values.append(balanced_accuracy_score(IS_A[rows], said[rows]))
     np.testing.assert_allclose(found.drawn[1, :, 0], values)
-    np.testing.assert_allclose(found.balanced_interval[:, 0], np.quantile(values, [0.025, 0.975]))
+    # The exact interval of the number of prompts with one and a half times this variance.
+    few = (norm.ppf(0.975) / t.ppf(0.975, N - 1)) ** 2
+    number = few * expected * (1 - expected) / (1.5 * np.var(values))
+    ends = [beta(expected * number + up, (1 - expected) * number + 1 - up) for up in (0, 1)]
+    np.testing.assert_allclose(
+        found.balanced_interval[:, 0], [e.ppf(q) for e, q in zip(ends, (0.025, 0.975), strict=True)]
+    )
     assert (found.n[0], found.n_scenarios[0]) == (2 * N - 7, N)
 
 
 def test_larger_class_has_no_more_say_than_the_smaller_one() -> None:
     is_small = np.arange(2 * N) < 8
     always_large = (~is_small).astype(np.float64)
-    found = measure_accuracies(always_large[None], is_small, DESIGN, DRAWS)
+    found = measure_accuracies(always_large[None], is_small, DESIGN, DRAWS, cross_validated=True)
     assert found.accuracy[0] == pytest.approx(0.9)
     assert found.balanced[0] == 0.5
 
@@ -339,7 +347,7 @@ def test_paired_comparison_agrees_with_the_t_test_over_scenarios() -> None:
 def test_agreement_on_few_prompts_is_no_proof_of_equality() -> None:
     few = design_of(["a"] * 8 + ["n"] * 8, [str(i) for i in range(8)] * 2)
     correct = measure_accuracies(
-        np.ones((1, 16)), np.arange(16) < 8, few, bootstrap_counts(few, 200)
+        np.ones((1, 16)), np.arange(16) < 8, few, bootstrap_counts(few, 200), cross_validated=True
     )
     same = compare(median_over(correct), median_over(correct))
     assert same.difference == 0
@@ -409,9 +417,43 @@ def test_accuracy_of_classes_that_do_not_differ_is_rarely_above_chance(
     for _ in range(150):
         decisions = layer_decisions(rng.normal(size=(2 * n, d)), labels, splits, ["mass_mean"])
         correct = correctness(decisions, labels)
-        found = median_over(measure_accuracies(correct, labels, design, draws))
+        found = median_over(
+            measure_accuracies(correct, labels, design, draws, cross_validated=True)
+        )
         above += int(found.p_chance(cross_validated=cross_validated) <= 0.05)
     assert above <= 15
+
+
+@pytest.mark.parametrize(("n", "effect"), [(10, 2.5), (25, 2.0), (25, 0.0)])
+def test_intervals_of_cross_validated_accuracy_hold_its_mean_in_95_percent_of_data_sets(
+    n: int, effect: float
+) -> None:
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    draws, labels = bootstrap_counts(design, 200), np.arange(2 * n) < n
+    splits = fold_splits(np.ones(2 * n, dtype=bool), scenario_folds(design))
+    rng, values, ends, plain = np.random.default_rng(5), [], [], []
+    for _ in range(150):
+        same = np.tile(rng.normal(size=(n, 30)), (2, 1)) + rng.normal(size=(2 * n, 30))
+        same[:n, 0] += effect
+        decisions = [
+            layer_decisions(same + 0.3 * rng.normal(size=same.shape), labels, splits, ["mass_mean"])
+            for _ in range(4)
+        ]
+        correct = np.concatenate([correctness(each, labels) for each in decisions])
+        found = median_over(
+            measure_accuracies(correct, labels, design, draws, cross_validated=True)
+        )
+        values.append(found.balanced)
+        ends.append(found.balanced_interval)
+        plain.append(np.quantile(found.drawn, [0.025, 0.975]))
+
+    def covered(intervals: list[Any]) -> float:
+        low, high = np.array(intervals).T
+        return float(np.mean((low <= np.mean(values)) & (np.mean(values) <= high)))
+
+    assert 0.92 <= covered(ends) <= 0.995
+    # Percentiles of a bootstrap that keeps the decisions are too narrow.
+    assert covered(plain) < covered(ends) - 0.03
 
 
 def test_margin_is_five_points() -> None:
