@@ -8,38 +8,46 @@ from datetime import UTC, datetime, timedelta
 from typing import SupportsFloat
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
-MISSING = "–"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+MISSING, MINUS = "–", "\N{MINUS SIGN}"
 
 
 def significant(number: SupportsFloat, digits: int = 3) -> str:
-    """`1,230`, `12.3`, `0.0123`, `1.23e-07`; an en dash for NaN."""
+    """`1,230`, `12.3`, `−0.0123`, `1.23 × 10⁻⁷`; an en dash for NaN."""
     value = float(number)
     if math.isnan(value):
         return MISSING
     if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
+        return "∞" if value > 0 else f"{MINUS}∞"
     if value == 0:
         return "0"
     magnitude = math.floor(math.log10(abs(value)))
     rounded = round(value, digits - 1 - magnitude)
     # Rounding can reach the next power of ten: 9.996 is 10.0 and not 10.00.
     magnitude = math.floor(math.log10(abs(rounded)))
+    sign = MINUS if rounded < 0 else ""
     if magnitude < -4 or magnitude >= 15:
-        return f"{rounded:.{digits - 1}e}"
-    return f"{rounded:,.{max(digits - 1 - magnitude, 0)}f}"
+        mantissa, _, power = f"{abs(rounded):.{digits - 1}e}".partition("e")
+        return f"{sign}{mantissa} × 10{str(int(power)).translate(_RAISED)}"
+    return f"{sign}{abs(rounded):,.{max(digits - 1 - magnitude, 0)}f}"
 
 
 def two(value: float | None) -> str:
-    """`0.12`: two decimals; an en dash for None, NaN and infinities."""
+    """`0.12`, `−0.12`: two decimals; an en dash for None, NaN and infinities."""
     if value is None or not math.isfinite(value):
         return MISSING
     # Adding 0 makes a negative zero positive.
-    return f"{round(value, 2) + 0.0:.2f}"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
 
 
 def signed(value: float | None, form: str = ".3f") -> str:
     """`+0.123`, negative numbers with a minus sign; an en dash for None."""
-    return MISSING if value is None else f"{value:+{form}}".replace("-", "\N{MINUS SIGN}")
+    return MISSING if value is None else f"{value:+{form}}".replace("-", MINUS)
+
+
+def short(value: float) -> str:
+    """`2`, `−0.5`: no more digits than it takes."""
+    return f"{value:g}".replace("-", MINUS)
 
 
 def percent(share: SupportsFloat, digits: int = 2) -> str:

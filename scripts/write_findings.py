@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from emoact import read_analysis, sites  # noqa: E402
 from emoact.analysis.saved import SavedAnalysis  # noqa: E402
 from emoact.analysis.sentences import ORDER_VERDICTS, order_words, p_text  # noqa: E402
-from emoact.numbers import listed, two  # noqa: E402
+from emoact.numbers import MINUS, listed, two  # noqa: E402
 from emoact.stats.probes.headline import WORDS  # noqa: E402
 from emoact.stats.probes.probes import CROSS_VALIDATED, EVALUATIONS, TRANSFER  # noqa: E402
 
@@ -221,7 +221,7 @@ def _pairs(pairs: Sequence[Row], evaluation: str) -> str:
 
 
 def _share(value: float, *, signed: bool = False) -> str:
-    return f"{100 * value:+.0f}" if signed else f"{100 * value:.0f}"
+    return f"{100 * value:{'+' if signed else ''}.0f}".replace("-", MINUS)
 
 
 if __name__ == "__main__":

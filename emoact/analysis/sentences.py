@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emoact import sites as known
-from emoact.numbers import listed, plural, significant, two
+from emoact.numbers import MINUS, listed, plural, significant, two
 from emoact.stats.probes.accuracy import MARGIN, MIN_UNITS, is_one_sided
 from emoact.stats.result import AnalysisResult
 
@@ -116,16 +116,22 @@ def _cannot_be_significant(row: Row) -> bool:
 
 
 def probe_sentences(
-    rows: Sequence[Row], name: Callable[[str], str] = str, evaluation: str | None = None
+    rows: Sequence[Row],
+    name: Callable[[str], str] = str,
+    evaluation: str | None = None,
+    *,
+    power: bool = True,
 ) -> list[str]:
     """One sentence for each site that was probed, with the verdict on every emotion.
 
-    The evaluation told is the transfer where there is one, when None.
+    The evaluation told is the transfer where there is one, when None. Without `power` the gains
+    that could have been shown are left to the table.
     """
     sentences = []
     for own in _by_site(rows, "accuracy", evaluation):
         figures = "; ".join(
-            f"{name(row['emotion'])} {_accuracy(row)}{_own_size(row, own)}: {verdict_words(row)}"
+            f"{name(row['emotion'])} {_accuracy(row)}{_own_size(row, own)}: "
+            f"{verdict_words(row, power=power)}"
             for row in own
         )
         sentences.append(f"{_how(own)}: {figures}.")
@@ -196,7 +202,7 @@ def order_figures(row: Row) -> str:
     )
 
 
-def verdict_words(row: Row) -> str:
+def verdict_words(row: Row, *, power: bool = True) -> str:
     """The verdict on one row of `headline`, with the figures that it rests on."""
     verdict = row["verdict"]
     if verdict == "lexical_suffices":
@@ -255,6 +261,8 @@ def verdict_words(row: Row) -> str:
             "inconclusive, because a control calls more than 75 % of prompts one class, which is "
             f"easy to beat; {gain}"
         )
+    if not power:
+        return f"inconclusive, {gain}"
     return (
         f"inconclusive, {gain}; at Holm's strictest level a true gain of "
         f"{_points(row['detectable'])} points over all three is shown in at most 80 % of such data "
@@ -321,7 +329,7 @@ def _share(value: float) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:.0f}"
+    return f"{100 * value:.0f}".replace("-", MINUS)
 
 
 def _lower(text: str) -> str:

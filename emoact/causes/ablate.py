@@ -240,8 +240,8 @@ def sentences_of(saved: SavedCause) -> list[str]:
     settings, contrast = found["settings"], found["contrast"]
     said = [
         f"Held-out {settings['emotion']} and {settings['neutral']} sentences are "
-        f"{numbers.significant(contrast)} apart along the direction of {settings['emotion']} at "
-        f"layer {settings['layer']}."
+        f"{numbers.significant(contrast)} model units apart along the direction of "
+        f"{settings['emotion']} at layer {settings['layer']}."
     ]
     shown, broken = shown_of(saved).to_dict("records"), broken_of(saved).to_dict("records")
     asked = (

@@ -214,7 +214,8 @@ def sentences_of(saved: SavedCause) -> list[str]:
         said.append(
             f"Through the final norm and the unembedding, the direction of {found['emotion']} "
             f"({place}) {verb} {named} most: {verdict} (logit of the first "
-            f"{first['logit']:+.3g}, 95 % of {found['n_random']} random directions with the "
-            f"covariance of neutral prompts end at {first['random_95']:+.3g}, p = {p})."
+            f"{numbers.signed(first['logit'], '.3g')}, 95 % of {found['n_random']} random "
+            "directions with the covariance of neutral prompts end at "
+            f"{numbers.signed(first['random_95'], '.3g')}, p = {p})."
         )
     return said + saved.cautions

@@ -275,6 +275,7 @@ def _cost(units: Sequence[Unit], settings: SteerSettings, model: ModelRequest) -
     n_cells = len(settings.emotions) * len(settings.layers)
     return (
         f"{numbers.plural(n_cells, 'direction')} with {settings.n_random} random and "
-        f"{settings.n_shuffled} shuffled ones each on the sentences of "
+        f"{settings.n_shuffled} shuffled ones each (at dose "
+        f"{', '.join(map(numbers.short, settings.control_doses))}) on the sentences of "
         f"{numbers.plural(n_test, 'scenario')}{time_of_passes(work, model)}."
     )

@@ -89,7 +89,7 @@ def broken_doses(saved: SavedCause) -> str:
     """Doses at which the sentences, or those under a control, are not finite; empty without."""
     rows = saved.found["effects"]
     doses = sorted({row["dose"] for row in rows if row["verdict"] == "not finite"})
-    return ", ".join(f"{dose:g}" for dose in doses)
+    return ", ".join(map(numbers.short, doses))
 
 
 def missing_columns(saved: SavedCause) -> str:
@@ -205,8 +205,8 @@ def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
         )
     )
     said = (
-        f"Adding {row['dose']:g} times the direction of {emotion} at layer {row['layer']} "
-        f"changes the log-probability of held-out {emotion} sentences by "
+        f"Adding {numbers.short(row['dose'])} times the direction of {emotion} at layer "
+        f"{row['layer']} changes the log-probability of held-out {emotion} sentences by "
         f"{own}{interval(row)} nats a token; 95 % of {row['n_random']} random directions of the "
         f"same norm stay {side} {random}, and of {row['n_shuffled']} directions "
         f"of shuffled labels {side} {shuffled}. Neutral sentences change by {neutral}, which "

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Float64
 from emoact.causes.direction import SMALLEST, random_directions
 from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
+from emoact.numbers import short
 from emoact.positions import POOLINGS, Pooling
 from emoact.stats.design import Design, contrast_against
 from emoact.stats.directions.directions import contrast_direction
@@ -89,7 +90,8 @@ class SteerSettings:
             raise RequestError(f"{self.neutral} is the class that directions are measured from")
         if not all(0 < abs(dose) <= _LARGEST_DOSE for dose in self.doses):
             raise RequestError(
-                f"doses are {self.doses}; numbers other than 0 up to {_LARGEST_DOSE:g} are allowed"
+                f"doses are {', '.join(map(short, self.doses))}; allowed are numbers other than 0 "
+                f"up to {_LARGEST_DOSE:,.0f}, with a point for decimals"
             )
         if not set(self.control_doses) <= set(self.doses):
             raise RequestError(f"control doses {self.control_doses} are not all among the doses")

@@ -162,7 +162,7 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
         "model": found["model"],
         "emotion": words.emotion(row["emotion"]),
         "layer": row["layer"],
-        "dose": f"{row['dose']:g}",
+        "dose": numbers.short(row["dose"]),
     }
     if found["random_weights"]:
         return words("causes.random", **where)

@@ -133,8 +133,10 @@ def answer(found: Phase3, random: Collection[str], words: Words) -> list[Block]:
     real = rows[~rows["model"].isin(list(random)) & (rows["evaluation"] == _BASELINE)]
     if not len(real):
         return []
+    # Without control extractions no probe was compared with them.
+    compared = real[["contextless_difference", "shuffled_words_difference"]].notna().any(axis=None)
     said = words(
-        "directions.answer",
+        "directions.answer" if compared else "directions.untested",
         site=words.site(site),
         significant=int(real["significant"].sum()),
         beyond=int((real["verdict"] == "beyond_words").sum()),

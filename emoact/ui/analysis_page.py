@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,20 +15,19 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.decode import encode
 from emoact.errors import EmoactError
 from emoact.models.cache import known_sha256
-from emoact.store import manifest
+from emoact.models.registry import display_name
 from emoact.store.layout import ResultsRoot
-from emoact.store.manifest import ManifestEntry
 from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box, show_cards
 from emoact.ui.chart import current_scheme
 from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
-from emoact.ui.reading import measures, unit_cards, unit_files
+from emoact.ui.reading import measures, recorded, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
 from emoact.views import by_layer, direction_cards
 from emoact.views.activations import findings
-from emoact.views.analysed import Analysed, texts_in
-from emoact.views.cards import of_across, of_distances
+from emoact.views.analysed import Analysed, site_words, texts_in
+from emoact.views.cards import of_across, of_distances, of_pair
 from emoact.views.text import listed, md, mono, prose
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
@@ -69,9 +68,10 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         if page == "directions":
             _cards(results, source, choice)
         elif page == "distances":
-            show_cards(of_distances(source, choice) if choice.get("site") else ())
+            if choice.get("site"):
+                show_cards(of_distances(source, choice), of=_of(choice))
         else:
-            show_cards(of_across(source, choice))
+            show_cards(of_across(source, choice), of=of_pair(source, choice))
 
     def details(choice: Choice) -> None:
         if page == "directions":
@@ -104,7 +104,7 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
     """One card an emotion, and the cause of wide intervals with a link to it."""
     if "site" not in choice:
         return
-    show_cards(direction_cards.cards(source, choice))
+    show_cards(direction_cards.cards(source, choice), of=_of(choice))
     st.caption(direction_cards.BEST)
     wide = direction_cards.wide_layers(source, choice)
     if not wide:
@@ -135,6 +135,11 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
         )
 
 
+def _of(choice: Choice) -> str:
+    """What the cards are of."""
+    return f"{display_name(choice['model'])}, {site_words(choice['site'][0])}"
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def _texts(results: str, analysis: str, model: str) -> dict[tuple[str, str], str]:
     return texts_in(results, SavedAnalysis.open(analysis), model)
@@ -143,7 +148,7 @@ def _texts(results: str, analysis: str, model: str) -> dict[tuple[str, str], str
 def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
     """Differences between the files on disk and those that were analysed, in Markdown."""
     root = ResultsRoot(results)
-    recorded = _recorded(root)
+    known_files = recorded(root)
     missing, other = [], []
     for each in saved.inputs:
         path = root.path / each.file
@@ -153,7 +158,7 @@ def changes_since(results: str, saved: SavedAnalysis) -> list[str]:
         except OSError:
             missing.append(name)
             continue
-        entry = recorded.get(each.file)
+        entry = known_files.get(each.file)
         sha256 = known_sha256(path) or (entry.sha256 if entry else None)
         made = numbers.moment_of(saved.created_at)
         # Of a file whose hash is not known, the time tells.
@@ -281,11 +286,3 @@ def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
-    """Units of the manifest; none where it is damaged, which the page Runs tells."""
-    try:
-        return manifest.load(root).units
-    except EmoactError:
-        return {}

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from emoact.errors import EmoactError
-from emoact.views.text import Card, md, prose
+from emoact.views.text import Card, md, prose, unbroken
 
 T = TypeVar("T")
 _PAGE_ICONS = {
@@ -78,7 +78,7 @@ def answer(*sentences: str) -> None:
     """The answer of the page, before its evidence: one to three sentences in Markdown."""
     said = " ".join(sentence for sentence in sentences if sentence)
     if said:
-        st.markdown(said)
+        st.markdown(unbroken(said))
 
 
 def next_step(
@@ -112,14 +112,16 @@ def download(label: str, data: Any, *, name: str, mime: str, **options: Any) -> 
     )
 
 
-def show_cards(cards: Sequence[Card]) -> None:
-    """Answers side by side, each with its verdict and figures."""
+def show_cards(cards: Sequence[Card], *, of: str = "") -> None:
+    """Answers side by side, each with its verdict and figures; above them what they are of."""
     if not cards:
         return
+    if of:
+        st.caption(md(of))
     with st.grid(3, min_column_width=250):
         for card in cards:
             with st.container(border=True, gap="xsmall"):
                 colour = "green" if card.shown else "gray"
                 st.markdown(f"**{md(card.title)}** :{colour}-badge[{md(card.verdict)}]")
                 for line in filter(None, card.lines):
-                    st.caption(line)
+                    st.caption(unbroken(line))

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import streamlit as st
 
+from emoact import numbers
 from emoact.causes import ablate, steer
 from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
 from emoact.causes.chosen import direction_units
@@ -97,7 +98,7 @@ def _views(source: Causes, files: list[UnitFile]) -> None:
         Surroundings(
             styles=emotion_styles(order, current_scheme()),
             badges=badges,
-            cards=lambda choice: show_cards(of_causes(source, choice)),
+            cards=lambda choice: show_cards(of_causes(source, choice), of=source.model_of(choice)),
         ),
     )
 
@@ -122,9 +123,10 @@ def _forms(results: str, files: list[UnitFile]) -> None:
     with steering:
         asked = _steer_form(results, model, emotions, neutral, n_layers)
         if asked is not None:
+            n_cells = len(asked.emotions or ()) * len(asked.layers or ())
             start_form(
                 asked,
-                "Steer",
+                f"Steer {numbers.plural(n_cells, 'direction')}",
                 key="steer-start",
                 prepare=prepare_steer,
                 files=mine,
@@ -201,7 +203,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
     columns = st.columns(2)
     for column, name, side in (
         (columns[0], "Without the direction", found.plain),
-        (columns[1], f"With {dose:g} times {emotion} at layer {layer}", found.steered),
+        (columns[1], f"With {numbers.short(dose)} times {emotion} at layer {layer}", found.steered),
     ):
         with column:
             st.markdown(f"**{md(name)}**")
@@ -213,7 +215,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
                 alt=f"Change of the log-probability of every token: {name}",
             )
     st.caption(
-        "Blue tokens are more probable with the direction than without it, orange ones less; the "
+        "Teal tokens are more probable with the direction than without it, brown ones less; the "
         f"tables give the difference in nats. The prompt is underlined. {found.seconds:.1f} s."
     )
     if found.random_weights:

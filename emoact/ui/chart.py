@@ -173,6 +173,7 @@ def export_row(
     *,
     key: str,
     name: str,
+    box: str = "",
     command: str = "",
     badges: Sequence[str] = (),
     images: bool = True,
@@ -181,8 +182,9 @@ def export_row(
 
     Args:
         data: Exactly what is drawn.
-        key: Of the chart, as given to `show_chart`.
+        key: Of the buttons.
         name: Of the files, without an ending.
+        box: Key of the chart, as given to `show_chart`, where it is another one.
         command: What to type in a shell; nothing is said when it is empty.
         badges: Become a column, so that they cannot be lost.
         images: Offer the chart; False where a table stands alone.
@@ -199,7 +201,7 @@ def export_row(
         if images:
             _save_buttons(
                 key=f"{key}-images",
-                data={"chart": _box(key), "name": file_name(name)},
+                data={"chart": _box(box or key), "name": file_name(name)},
                 width=_BUTTONS_WIDTH,
                 height="content",
             )

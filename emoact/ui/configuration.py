@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.models.registry import REGISTRY
+from emoact.models.registry import REGISTRY, display_name
 from emoact.stats.findings.settings import mixed_settings
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.unit import COMPARED, STATED
@@ -161,7 +161,11 @@ def badges(units: Sequence[UnitMeasures]) -> tuple[str, ...]:
 
 def made_words(units: Sequence[UnitMeasures]) -> str:
     """One sentence on what figures are made of, for their captions."""
-    names = ", ".join(dict.fromkeys(unit.model_name or unit.folder for unit in units))
+    names = ", ".join(dict.fromkeys(display_name(unit.folder) for unit in units))
     made = ", ".join(dict.fromkeys(short_words(unit) for unit in units))
-    n_prompts = sum(unit.n_samples for unit in units)
-    return f"{names}; {numbers.plural(n_prompts, 'prompt')}; {made}."
+    counts: dict[str, int] = defaultdict(int)
+    for unit in units:
+        counts[unit.folder] += unit.n_samples
+    said = {numbers.plural(count, "prompt") for count in counts.values()}
+    each = " each" if len(counts) > 1 and len(said) == 1 else ""
+    return f"{names}; {' and '.join(sorted(said))}{each}; {made}."

@@ -91,14 +91,19 @@ def open_frame() -> Page:
     st.set_page_config(page_title=f"{page.title} · emoact", page_icon=_ICON, layout="wide")
     _show_folders()
     measure_width()
-    _light_selected()
+    _style()
     return page
 
 
-def _light_selected() -> None:
-    """Give what is selected on a dark page a contrast of 4.5; buttons have its colour too."""
+def _style() -> None:
+    """Give what is selected on a dark page a contrast of 4.5, and controls of a row one height."""
     colour = f"light-dark({INK['light'].accent}, {INK['dark'].accent})"
-    st.html(f"<style>{_SELECTED} {{ color: {colour} !important; }}</style>")
+    st.html(
+        f"<style>{_SELECTED} {{ color: {colour} !important; }}"
+        ' [data-testid="stButtonGroup"] button[data-rac] { min-height: 2.5rem; }'
+        # Pickers that ask for a value have one from the start.
+        ' [data-testid="stWidgetLabelRequired"] { display: none; }</style>'
+    )
 
 
 def enter() -> None:

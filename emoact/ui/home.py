@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,13 +16,13 @@ from emoact.jobs.demo import demo_prompts
 from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS
-from emoact.store.layout import example_of
+from emoact.store.layout import ResultsRoot, example_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
-from emoact.ui.reading import UnitCard
+from emoact.ui.reading import UnitCard, recorded
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.views.text import listed, mono
 from emoact.views.theme import emotion_order
@@ -61,7 +62,10 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
             _offer_first_run(results)
             _offer_example(results)
         else:
-            next_step("Extract more", "extract", primary=False)
+            # The data set of these files, or they would be in the way.
+            last = next((run.dataset for run in runs if run.kind == "extract"), "")
+            known = {"dataset": last} if Path(last).is_file() else {}
+            next_step("Extract more", "extract", parameters=known, primary=False)
 
 
 def show_active(results: str, runs: Sequence[RunSummary]) -> None:
@@ -91,7 +95,14 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
         return
     emotions = emotion_order(card.file.emotion for card in cards)
     folders = list(dict.fromkeys(card.file.folder for card in cards))
-    now = datetime.now(tz=UTC)
+    now, root = datetime.now(tz=UTC), ResultsRoot(cards[0].file.results)
+    known = recorded(root)
+
+    def written(card: UnitCard) -> datetime:
+        # A copied file has a later time.
+        entry = known.get(root.unit_name(card.file.folder, card.file.emotion))
+        return (numbers.moment_of(entry.written_at) if entry else None) or card.file.modified
+
     rows: list[dict[str, Any]] = []
     for folder in folders:
         own = {card.file.emotion: card for card in cards if card.file.folder == folder}
@@ -103,7 +114,7 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
                 "problems": _problems(list(own.values())),
                 "layers × d_model": f"{usable[0].n_layers} × {usable[0].d_model}" if usable else "",
                 "size": numbers.size(sum(card.file.size for card in own.values())),
-                "newest": numbers.ago(max(card.file.modified for card in own.values()), now),
+                "newest": numbers.ago(max(map(written, own.values())), now),
                 "configuration": _configuration(usable),
             }
         )

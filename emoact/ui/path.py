@@ -11,6 +11,7 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.errors import EmoactError
+from emoact.jobs.config import RunKind
 from emoact.store.layout import ResultsRoot
 from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import next_step
@@ -48,6 +49,8 @@ def steps(results: str) -> list[Step]:
     files = unit_files(results)
     analyses = [row for row in saved_analyses(results) if row.problem is None]
     causes, reports = _causes(results), reports_of(results)
+    made = numbers.moment_of(analyses[0].created_at) if analyses else None
+    current = bool(reports) and (made is None or reports[0].made >= made)
     looked = results in st.session_state.get(_LOOKED, ()) or bool(analyses)
     return [
         Step(name="Prompts", page="prompts", done=True, label="Look at the prompts"),
@@ -55,7 +58,7 @@ def steps(results: str) -> list[Step]:
             name="Extract",
             page="extract",
             done=bool(files),
-            when=max((file.modified for file in files), default=None),
+            when=_ended(results, "extract") or max((file.modified for file in files), default=None),
             label="Set up an extraction",
         ),
         Step(
@@ -68,30 +71,32 @@ def steps(results: str) -> list[Step]:
             name="Analyse",
             page="directions",
             done=bool(analyses),
-            when=numbers.moment_of(analyses[0].created_at) if analyses else None,
+            when=made,
             label=_analyse_label(results, files),
         ),
         Step(
             name="Causes",
             page="heads",
             done=bool(causes),
-            when=max(causes, default=None),
+            when=_ended(results, "causes") or max(causes, default=None),
             label="Find the heads that write a direction, about a minute",
         ),
         Step(
             name="Report",
             page="report",
-            done=bool(reports),
+            done=current,
             when=reports[0].made if reports else None,
-            label="Write a report, some seconds",
+            label="Write a report of the newest analysis, some seconds"
+            if reports and not current
+            else "Write a report, some seconds",
         ),
     ]
 
 
 def next_of(found: Sequence[Step], *, after: str = "") -> Step | None:
-    """First step that is not done; those up to `after` are left out."""
+    """First step that is not done; those before `after` are left out."""
     names = [step.name for step in found]
-    start = names.index(after) + 1 if after else 0
+    start = names.index(after) if after else 0
     return next((step for step in found[start:] if not step.done), None)
 
 
@@ -112,7 +117,8 @@ def show(results: str, *, after: str = "", primary: bool = True, button: bool = 
     now = datetime.now(tz=UTC)
     with st.container(key="path", gap="xsmall"):
         st.markdown(" → ".join(_words(step, following, now) for step in found))
-        if following is not None and button:
+        # What the page itself is about has its button there.
+        if following is not None and button and following.name != after:
             next_step(
                 following.label,
                 following.page,
@@ -150,6 +156,16 @@ def analysis_time(results: str, n_files: int) -> str:
     ]
     seconds = measured[0] if measured else _SECONDS_PER_UNIT * n_files
     return f"about {numbers.duration(seconds)}"
+
+
+def _ended(results: str, kind: RunKind) -> datetime | None:
+    """End of the last run of a kind that finished; files of a copied folder have later times."""
+    ended = (
+        numbers.moment_of(run.ended_at)
+        for run in runs_of(results)
+        if run.kind == kind and run.state == "finished"
+    )
+    return max(filter(None, ended), default=None)
 
 
 def _causes(results: str) -> list[datetime]:

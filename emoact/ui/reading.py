@@ -7,6 +7,7 @@ is read again; activations themselves are never kept.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,9 @@ import streamlit as st
 from emoact.decode import is_text
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.numbers import time_of_file
+from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
+from emoact.store.manifest import ManifestEntry
 from emoact.store.summaries import known_measures, unit_measures
 from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
@@ -133,6 +136,14 @@ def unit_card(file: UnitFile) -> UnitCard:
     except EmoactError as error:
         return UnitCard(file=file, problem=error.message, remedy=error.remedy)
     return UnitCard(file=file, unit=unit)
+
+
+def recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
+    """Units of the manifest; none where it is damaged, which the page Runs tells."""
+    try:
+        return manifest.load(root).units
+    except EmoactError:
+        return {}
 
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Measuring activations, once for each file")

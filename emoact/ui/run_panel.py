@@ -116,7 +116,7 @@ def _in_words(view: RunView) -> str:
         begun = any(unit.state == "stopped" for unit in view.units)
         again = "; the emotion that was under way is computed again on resume" if begun else ""
         return f"{what}, {saved} of {numbers.plural(units, 'file')} saved{again}"
-    return what if summary.share is None else f"{what}, {summary.share:.0%} done"
+    return what if summary.share is None else f"{what}, {100 * summary.share:.0f} % done"
 
 
 def _cancel(results: str, run_id: str) -> None:

@@ -19,7 +19,7 @@ from emoact.ui import links
 from emoact.ui.chart import export_row, show_chart
 from emoact.views import catalogue
 from emoact.views.marked import ringed
-from emoact.views.text import md
+from emoact.views.text import md, unbroken
 from emoact.views.theme import EmotionStyle
 from emoact.views.view import Carded, Caution, Choice, Control, Remark, Shown, View, word
 
@@ -229,16 +229,19 @@ def _say(sentences: Sequence[str]) -> None:
         if isinstance(sentence, Carded):
             continue
         if isinstance(sentence, Caution):
-            st.warning(sentence, icon=":material/warning:")
+            st.warning(unbroken(sentence), icon=":material/warning:")
         elif isinstance(sentence, Remark):
-            st.caption(sentence)
+            st.caption(unbroken(sentence))
         else:
-            st.markdown(sentence)
+            st.markdown(unbroken(sentence))
 
 
 def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Surroundings) -> None:
     """Chart, selected mark, table and exports of a view."""
     key = f"{view.page}-{view.name}"
+    # All tabs share one box: in a box of another name the last chart would be drawn once more
+    # before the new one takes its place.
+    box = view.page if view.tab else key
     if shown.chart is None and not len(shown.table):
         empty = view.empty(source, choice) if callable(view.empty) else view.empty
         st.info(empty, icon=":material/block:")
@@ -253,7 +256,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
         event = show_chart(
             shown.chart,
             styles=around.styles,
-            key=key,
+            key=box,
             name=shown.name,
             caption=f"{shown.caption} {around.made(choice)}".strip(),
             alt=f"{shown.caption} The table below holds the values.",
@@ -272,6 +275,7 @@ def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Su
     export_row(
         shown.table,
         key=key,
+        box=box,
         name=shown.name,
         command=shlex.join(["python", "-m", "emoact", *command])
         if command

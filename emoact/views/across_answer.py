@@ -37,15 +37,15 @@ TERMS: Mapping[str, str] = {
     "on random word vectors and length does not predict.",
     "score_corr": "Spearman correlation of the two models' held-out projections of the same "
     r"prompts, class labels partialled out, divided by $\sqrt{rel_A\,rel_B}$, the reliability "
-    "ceiling. It is about shared prompts: models that share prompts and no emotion read .6 to .8. "
-    "Beyond 1 it is a cross at 1, beyond 1.5 the ceiling is too low to divide by, and the value is "
-    "in the table only. Its null pairs prompts at random within classes.",
+    "ceiling. It is about shared prompts: models that share prompts and no emotion read 0.6 to "
+    "0.8. Beyond 1 it is a cross at 1, beyond 1.5 the ceiling is too low to divide by, and the "
+    "value is in the table only. Its null pairs prompts at random within classes.",
     "procrustes": "principal components (at most 50) and a rotation fitted on training prompts, "
     r"then $\cos(R d_A, d_B)$ on the others. Its null re-pairs prompts within classes; what the "
     "prompts share is not in it.",
     "cka": "linear CKA with the unbiased HSIC estimator ([Kornblith et al. "
     "1905.00414](https://arxiv.org/abs/1905.00414); [Nguyen et al. "
-    "2010.15327](https://arxiv.org/abs/2010.15327)); the biased one gives .79 for independent "
+    "2010.15327](https://arxiv.org/abs/2010.15327)); the biased one gives 0.79 for independent "
     "noise of 200 prompts. `cka_within` removes class means first. About shared prompts.",
     "rsa": "Spearman correlation of the two models' dissimilarities between prompts (Kriegeskorte "
     "2008). About shared prompts.",
@@ -247,4 +247,6 @@ def control_sentence(across: pd.DataFrame) -> Remark | None:
 
 
 def _corrected(median: float) -> str:
-    return "without a value, its reliability is near 0" if abs(median) > CREDIBLE else two(median)
+    if abs(median) > CREDIBLE:
+        return "without a value, its reliability is near 0"
+    return "above 1, its reliability is uncertain" if median > 1 else two(median)

@@ -21,7 +21,7 @@ _LENS_TERMS: Mapping[str, str] = {
     "random": "95th percentile, at the same rank, of directions drawn with the covariance of the "
     "neutral prompts. Every direction has some tokens with the largest logits.",
     "p": "share of directions, this one included, whose first logit is at least as far out; above "
-    "random is p ≤ .025 at an end.",
+    "random is p ≤ 0.025 at an end.",
 }
 _TERMS: Mapping[str, str] = {
     "projection": "(x − mean of the neutral prompts) · unit direction, in model units: 0 at the "
@@ -172,7 +172,7 @@ def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]
     return [
         *unbadged(found.sentences, random=found.looked.random_weights),
         Remark(
-            "Blue tokens project on the side of the emotion, orange ones on the other; a colour is "
+            "Teal tokens project on the side of the emotion, brown ones on the other; a colour is "
             "full from the size that 95 % of the saved tokens do not reach."
         ),
     ]

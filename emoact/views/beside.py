@@ -10,7 +10,7 @@ import pandas as pd
 
 from emoact.models.registry import display_name
 from emoact.views.analysed import Analysed
-from emoact.views.chart import Axis, Band, Chart, Colour, Key, Line, Mark, Panel, Points
+from emoact.views.chart import Axis, Band, Chart, Colour, Key, Level, Line, Mark, Panel, Points
 from emoact.views.text import md
 from emoact.views.view import Carded, Choice, Control, Shown
 
@@ -34,7 +34,7 @@ BESIDE = Control[Analysed](
     ],
     when=lambda source, _: len(source.saved.models) > 1,
     help="Another model of this analysis, or another configuration of the same model, drawn with "
-    "the first. Grey bands and levels of words are those of the first.",
+    "the first. Grey bands are those of the first.",
     width=180,
 )
 
@@ -52,7 +52,7 @@ def of_both(show: Show, *, stacked: bool = False) -> Show:
         if stacked
         else (
             _laid_over,
-            "Grey marks and levels are of this model; in the second colour, with diamonds",
+            "Grey marks and dotted levels are of this model; in the second colour, with diamonds",
         )
     )
 
@@ -70,7 +70,7 @@ def of_both(show: Show, *, stacked: bool = False) -> Show:
             chart=both or first.chart or second.chart,
             caption=f"{first.caption} "
             + (
-                f"{where}: {display_name(models[1])}."
+                f"{where}: {display_name(models[1])}.{second.of_values}"
                 if both
                 else f"{display_name(models[1])} has nothing to draw here."
             ),
@@ -98,9 +98,11 @@ def said_of_both(answer: Answer, *, named: bool = False) -> Answer:
                 # The cards are those of the first model.
                 if kind is Carded and model != models[0]:
                     kind = str
-                sentences.append(kind(f"{name}{sentence}"))
+                said = kind(f"{name}{sentence}")
+                # Both models may say the same of themselves; a remark holds once.
+                sentences += [said] if type(said) is str or said not in sentences else []
                 name = name if kind is Carded else ""
-        return list(dict.fromkeys(sentences))
+        return sentences
 
     return said
 
@@ -194,11 +196,14 @@ def _in_row(mark: Mark, rows: Sequence[str], shift: float) -> Mark:
     )
 
 
-def _is_figure(mark: Mark) -> TypeGuard[Band | Line | Points]:
+def _is_figure(mark: Mark) -> TypeGuard[Band | Level | Line | Points]:
+    if isinstance(mark, Level):
+        # A dashed level is a figure of its model, a dotted one a reference.
+        return mark.dash == "dash"
     return isinstance(mark, Band | Line | Points) and mark.colour not in _REFERENCES
 
 
-def _as_second(mark: Band | Line | Points, name: str, colour: Colour) -> Mark:
+def _as_second(mark: Band | Level | Line | Points, name: str, colour: Colour) -> Mark:
     """The same mark in the colour and with the markers of the second model."""
     if isinstance(mark, Line):
         return dataclasses.replace(

@@ -271,10 +271,10 @@ def _outside(part: pd.DataFrame) -> list[bool]:
 
 def _key(drawn: pd.DataFrame, measure: str) -> list[Key]:
     tested = drawn["p_max"].notna().any()
-    standing = "corrected p ≤ .05" if tested else "outside the chance band"
+    standing = "corrected p ≤ 0.05" if tested else "outside the chance band"
     key = [
         Key(name=standing, kind="marker", symbol="circle"),
-        Key(name="p > .05" if tested else "inside it", kind="marker", symbol="circle-open"),
+        Key(name="p > 0.05" if tested else "inside it", kind="marker", symbol="circle-open"),
     ]
     key += [
         Key(

@@ -11,11 +11,12 @@ import pandas as pd
 from emoact.analysis.sentences import p_text
 from emoact.causes import steer, steer_result
 from emoact.causes.heads import clear_of, name_of, sums_words, table_of
-from emoact.numbers import listed, percent, plural, signed, significant, two
+from emoact.models.registry import display_name
+from emoact.numbers import listed, percent, plural, short, signed, significant, two
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, cosines
 from emoact.views.across_answer import matchings
-from emoact.views.analysed import Analysed, of
+from emoact.views.analysed import Analysed, of, site_words
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
 from emoact.views.text import Card, md
@@ -100,6 +101,23 @@ def of_across(source: Analysed, choice: Choice) -> list[Card]:
     return [_shared(emotion, own, alpha, tried.shown) for emotion, own in by_emotion(rows)]
 
 
+def of_pair(source: Analysed, choice: Choice) -> str:
+    """The two models of the cards, and what holds of all their classes together."""
+    rows = by_layer.rows_of(source, choice, "across")
+    if not len(rows):
+        return ""
+    models = by_layer.pairs(source)[choice["pair"]]
+    tried = matchings(rows, source.n_shared_classes(*models))
+    said = f"{' and '.join(map(display_name, models))}, {site_words(choice['hook'])}"
+    if not tried.layers:
+        return said
+    return (
+        f"{said}. The true matching of the classes agrees best at {tried.best} of "
+        f"{plural(tried.layers, 'layer')}: it is {'' if tried.shown else 'not '}shown that the "
+        "same classes lie alike."
+    )
+
+
 def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
     """Card of one emotion; `matched` where the same classes are shown to lie alike."""
     tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
@@ -108,9 +126,9 @@ def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Ca
         return Card(title=emotion, verdict="no figure", shown=False, lines=lines)
     reached = int((tested[f"{HEADLINE}_p_max"] <= alpha).sum())
     middle = tested.median(numeric_only=True)
-    verdict = "not beyond chance"
-    if reached:
-        verdict = "alike" if matched else "classes not shown alike"
+    noisy = int(tested[HEADLINE].isna().sum())
+    blank = f"; at {noisy} of them the agreement is too noisy for a value" if noisy else ""
+    verdict = f"beyond chance at {reached} of {len(tested)}" if reached else "not beyond chance"
     words = [
         f"{said} {two(middle[f'{HEADLINE}_{name}'])}"
         for name, said in (
@@ -124,13 +142,13 @@ def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Ca
     return Card(
         title=emotion,
         verdict=verdict,
-        shown=bool(reached) and matched,
+        shown=2 * reached > len(tested) and matched,
         lines=(
             f"Agreement **{two(middle[HEADLINE])}** [{two(middle[f'{HEADLINE}_low'])}, "
             f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, "
             "unrelated ones reach .9, and noise may carry it beyond).",
             f"Corrected p ≤ {alpha:g} at {reached} of {plural(len(tested), 'layer')} where both "
-            "models show it.",
+            f"models show it{blank}.",
             f"{'; '.join(words)}.".capitalize() if words else "",
         ),
     )
@@ -174,6 +192,12 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
     return cards
 
 
+def _caution(row: Mapping[str, Any]) -> str:
+    # An earlier version gave no interval.
+    ends = [row[name] for name in ("own_low", "own_high") if row.get(name) is not None]
+    return ", interval includes 0" if ends and min(ends) <= 0 <= max(ends) else ""
+
+
 _EFFECTS = {True: "causal, specific", False: "causal, not shown specific"}
 
 
@@ -192,12 +216,12 @@ def of_causes(source: Causes, choice: Choice) -> list[Card]:
                 title=row["emotion"],
                 verdict="random weights"
                 if random
-                else _EFFECTS[row["specific"] == "specific"]
+                else _EFFECTS[row["specific"] == "specific"] + _caution(row)
                 if causal
                 else "no effect shown",
                 shown=causal and not random,
                 lines=(
-                    f"Layer {row['layer']}, dose {row['dose']:g}: own sentences "
+                    f"Layer {row['layer']}, dose {short(row['dose'])}: own sentences "
                     f"**{signed(row['own'])}**{steer_result.interval(row)} nats a token; 95 % of "
                     f"{row['n_random']} random directions stay {side} {signed(row['random_95'])}, "
                     f"of {row['n_shuffled']} shuffled ones {side} {signed(row['shuffled_95'])}. "

@@ -10,7 +10,7 @@ import pandas as pd
 from emoact.causes import ablate, steer, steer_result
 from emoact.causes.saved import SavedCause
 from emoact.models.registry import display_name
-from emoact.numbers import plural
+from emoact.numbers import plural, short
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
 from emoact.views.theme import emotion_order
@@ -66,6 +66,11 @@ class Causes:
         """Results of a kind by the words that a picker shows."""
         saved = self.steered if kind == steer.KIND else self.ablated
         return {label(each): each for each in saved}
+
+    def model_of(self, choice: Choice) -> str:
+        """Display name of the model that was steered; empty where none was."""
+        saved = self.named(steer.KIND).get(choice.get("result", ""))
+        return display_name(saved.found["model"]) if saved else ""
 
 
 def label(saved: SavedCause) -> str:
@@ -136,7 +141,7 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     ]
     return Shown(
         table=own,
-        chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
+        chart=Chart(rows=[panels], key=_key(), heights=[_HEIGHT]) if panels else None,
         caption="Change of the log-probability of held-out sentences of "
         f"{display_name(saved.found['model'])} when a direction is added at layer "
         f"{choice['layer']}, by dose. Grey: smallest to largest of random directions of the same "
@@ -148,7 +153,7 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
 def _drawn(rows: pd.DataFrame) -> list[str]:
     """Number of random directions that the band rests on, by dose."""
     doses = rows.drop_duplicates("dose").groupby("n_random")["dose"]
-    return [f"{n} at dose {', '.join(f'{dose:g}' for dose in own)}" for n, own in doses]
+    return [f"{n} at dose {', '.join(map(short, own))}" for n, own in doses]
 
 
 def show_layers(source: Causes, choice: Choice) -> Shown:
@@ -165,11 +170,11 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
     ]
     return Shown(
         table=own,
-        chart=Chart(rows=[panels], key=_key(own), heights=[_HEIGHT]) if panels else None,
+        chart=Chart(rows=[panels], key=_key(), heights=[_HEIGHT]) if panels else None,
         caption="Change of the log-probability of held-out sentences of "
-        f"{display_name(saved.found['model'])} when {dose:g} times the direction is added, by the "
-        "layer at whose input it is. Grey: smallest to largest of random directions of that norm. "
-        "Coloured: 95 % interval over test scenarios.",
+        f"{display_name(saved.found['model'])} when {short(dose)} times the direction is added, by "
+        "the layer at whose input it is. Grey: smallest to largest of random directions of that "
+        "norm. Coloured: 95 % interval over test scenarios.",
         name=f"steering-{saved.id[:6]}",
     )
 
@@ -208,13 +213,12 @@ def _panel(rows: pd.DataFrame, emotion: str, *, x: str, every: pd.DataFrame) -> 
     )
 
 
-def _key(rows: pd.DataFrame) -> list[Key]:
-    first = of_emotion(emotion_order(rows["emotion"])[0])
+def _key() -> list[Key]:
     return [
-        Key(name="own sentences", kind="line", colour=first, symbol=first),
+        Key(name="own sentences", kind="line", colour="accent", symbol="circle"),
         Key(name="other emotions", kind="line", dash="dash"),
         Key(name="neutral: cost", kind="line", colour="muted", dash="dot"),
-        Key(name="own: 95 % interval", kind="band", colour=first),
+        Key(name="own: 95 % interval", kind="band", colour="accent"),
         Key(name="random directions", kind="band", colour="null"),
         Key(name="filled: causal", kind="marker", symbol="circle"),
     ]
@@ -227,7 +231,7 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     (saved,) = _chosen(source, choice)
     found, settings = saved.found, saved.found["settings"]
     said: list[str] = [Caution(md(each)) for each in steer_result.warnings_of(saved)]
-    doses = ", ".join(f"{dose:g}" for dose in settings["control_doses"])
+    doses = ", ".join(map(short, settings["control_doses"]))
     if len(settings["layers"]) > 1:
         said.append(Remark("A layer was chosen by its p, so its change is likely too large."))
     said.append(

@@ -114,7 +114,7 @@ def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
         *unbadged(found.sentences, random=found.looked.random_weights),
         Remark(
             f"{plural(min(N_SHOWN, n), 'component')} of {n} by their contribution to the pooled "
-            "text. Blue tokens project on the side of the emotion, orange ones on the other."
+            "text. Teal tokens project on the side of the emotion, brown ones on the other."
         ),
     ]
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.models.registry import display_name
-from emoact.numbers import plural, two
+from emoact.numbers import percent, plural, two
 from emoact.views.analysed import (
     MODEL,
     SITES,
@@ -45,7 +45,7 @@ COSINE_MEASURES: Mapping[str, str] = {
 
 TERMS = {
     "plain": r"$\cos(d_a, d_b)$ of the plain directions. Both subtract the same neutral mean, so "
-    r"two directions of noise have $(1/n_0)/\sqrt{(1/n_a+1/n_0)(1/n_b+1/n_0)}$, +.5 for equal "
+    r"two directions of noise have $(1/n_0)/\sqrt{(1/n_a+1/n_0)(1/n_b+1/n_0)}$, +0.5 for equal "
     "classes: the dotted line.",
     "null band": "95 % of the plain cosine when the labels of the two emotions and of neutral are "
     r"shuffled within scenarios. It is far wider than $1.96/\sqrt d$, because the spectrum of "
@@ -54,11 +54,12 @@ TERMS = {
     "cross-validated": "every product is one of two different scenarios, so that neither shared "
     "noise nor shared neutral inflates it. Shown only at layers where both directions are "
     "significant, both squares are more than 1.96 standard errors above 0 (Fieller 1954) and its "
-    "own standard error is at most .5: a cosine of two weak directions is selected noise. Noise "
+    "own standard error is at most 0.5: a cosine of two weak directions is selected noise. Noise "
     "may carry it beyond 1: a cross at 1, the value in the table. The band is "
     "± 1.96 jackknife standard errors (Walther et al. 2016).",
     "z-scored twin": "the same with every dimension divided by its standard deviation over all "
-    "prompts. Where it differs by more than .2, few dimensions determine the cosine: open markers.",
+    "prompts. Where it differs by more than 0.2, few dimensions determine the cosine: open "
+    "markers.",
     "top 3 dimensions": r"share of $\sum_i |a_i b_i|$ that the three largest terms carry; rogue "
     "dimensions ([Timkey & van Schijndel 2109.04404](https://arxiv.org/abs/2109.04404)).",
 }
@@ -222,7 +223,7 @@ def _key(measure: str, drawn: pd.DataFrame) -> list[Key]:
             Key(name="plain cosine of noise", kind="line", dash="dot"),
         ]
     if drawn["twin_differs"].any():
-        key.append(Key(name="z-scored twin differs by > .2", kind="marker", symbol="circle-open"))
+        key.append(Key(name="z-scored twin differs by > 0.2", kind="marker", symbol="circle-open"))
     return key
 
 
@@ -230,17 +231,15 @@ def show(source: Analysed, choice: Choice) -> Shown:
     """Table and chart of one measure."""
     drawn = table(source.of_choice("distances", choice))
     measure = choice["measure"]
+    validated = {"cosine": "cv_cosine", "zscored": "cv_zscored"}.get(measure)
+    beyond = beyond_sentence(drawn[validated]) if validated else ""
     return Shown(
         table=drawn,
         chart=chart(drawn, measure) if len(drawn) else None,
         caption=f"Pairs of emotions by layer: {COSINE_MEASURES[measure]}; "
         f"{display_name(choice['model'])}, "
-        f"{sites_words(choice)}."
-        + (
-            ""
-            if measure == "top_share"
-            else beyond_sentence(drawn["cv_cosine" if measure == "cosine" else "cv_zscored"])
-        ),
+        f"{sites_words(choice)}.{beyond}",
+        of_values=beyond,
         name=f"distances-{measure}-{choice['model']}",
     )
 
@@ -301,11 +300,14 @@ def twin_sentence(distances: pd.DataFrame) -> str:
     if not len(differing):
         return ""
     row = differing.loc[differing["top_share"].idxmax()]
+    drawn = int(differing["cv_cosine"].notna().sum())
+    marked = f"open markers at the {drawn} with a cross-validated cosine" if drawn else "no marker"
     return Caution(
-        f"At {plural(differing['layer'].nunique(), 'layer')} the z-scored twin differs by more "
-        f"than .2 (open markers). Three dimensions carry up to {100 * float(row['top_share']):.0f} "
-        f"% of the cosine there (layer {int(row['layer'])}, {md(str(row['emotion_a']))}–"
-        f"{md(str(row['emotion_b']))}), so neither value should be used without the other."
+        f"In {plural(len(differing), 'cell')} of {len(distances)} (pairs and layers) the z-scored "
+        f"twin differs by more than 0.2 ({marked}). Three dimensions carry up to "
+        f"{percent(row['top_share'])} of the cosine there (layer {int(row['layer'])}, "
+        f"{'–'.join(map(md, emotion_order([row['emotion_a'], row['emotion_b']])))}), so neither "
+        "value should be used without the other."
     )
 
 

@@ -9,12 +9,15 @@ from emoact.numbers import signed, significant
 from emoact.views.analysed import Analysed, names, site_words
 from emoact.views.text import md
 from emoact.views.theme import emotion_order
-from emoact.views.view import Choice, Shown
+from emoact.views.view import Caution, Choice, Shown
 
 EVALUATIONS = {
     "cross_validated": "on held-out scenarios",
     TRANSFER: "trained on explicit prompts and tested on implicit ones",
 }
+
+_LONG = 0.7
+"""Correlation with length from which a direction may be one of length."""
 
 VERDICTS = {
     "beyond_words": "beyond words",
@@ -44,7 +47,7 @@ def separation_answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """The probes of the chosen evaluation beside words alone, with their figures."""
     headline = source.rows("headline", model=choice["model"])
     own = headline[headline["site"].isin(_told_sites(choice))].to_dict("records")
-    return probe_sentences(own, md, choice["evaluation"])
+    return probe_sentences(own, md, choice["evaluation"], power=False)
 
 
 def _told_sites(choice: Choice) -> list[str]:
@@ -109,12 +112,15 @@ def length_sentence(strength: pd.DataFrame) -> str:
     if not len(known):
         return ""
     row = known.loc[known["length_corr"].abs().idxmax()]
-    return (
+    said = (
         "Of the correlations of held-out projections with prompt length at this site, the largest "
         "in size is "
         f"{signed(float(row['length_corr']), '.2f')} ({md(str(row['emotion']))}, layer "
-        f"{int(row['layer'])}, Spearman)."
+        f"{int(row['layer'])}, Spearman)"
     )
+    if abs(row["length_corr"]) < _LONG:
+        return f"{said}."
+    return Caution(f"{said}: this direction may be one of length.")
 
 
 def _strongest(strength: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from emoact.numbers import percent, two
+from emoact.numbers import percent, signed, two
 from emoact.stats.findings.finding import span
 from emoact.views.analysed import Analysed, of, site_words
 from emoact.views.direction_answer import VERDICTS
@@ -19,7 +19,7 @@ _N_LAYERS = 3
 _WIDE = 3.0
 """Interval over that of the median layer from which a layer is called wide."""
 _WORDS = {
-    "text": "words alone",
+    "text": "text baseline",
     "contextless": "tokens without context",
     "shuffled_words": "shuffled words",
 }
@@ -106,16 +106,36 @@ def _stability_line(row: dict[Any, Any]) -> str:
     )
 
 
+def _which(row: dict[Any, Any], name: str) -> str:
+    """The text baseline that was chosen on the training prompts, in brackets."""
+    kind = row.get("baseline") if name == "text" else None
+    return f" ({kind.replace('_', ' ')})" if isinstance(kind, str) and kind else ""
+
+
 def _words_line(row: dict[Any, Any]) -> str:
     if not math.isfinite(row["balanced_accuracy"]):
         return ""
     others = [
-        f"{words} {percent(row[f'{name}_balanced_accuracy'])}"
+        f"{words}{_which(row, name)} {percent(row[f'{name}_balanced_accuracy'])}"
         for name, words in _WORDS.items()
         if math.isfinite(row[f"{name}_balanced_accuracy"])
     ]
+    gains = {
+        name: row[f"{name}_difference"]
+        for name in _WORDS
+        if math.isfinite(row.get(f"{name}_difference", math.nan))
+    }
+    least = min(gains, key=lambda name: gains[name], default="")
+    gain = (
+        f" Smallest gain: {signed(100 * gains[least], '.0f')} points "
+        f"[{signed(100 * row[f'{least}_difference_low'], '.0f')}, "
+        f"{signed(100 * row[f'{least}_difference_high'], '.0f')}] over {_WORDS[least]}"
+        + (", without control extractions." if len(gains) < len(_WORDS) else ".")
+        if least
+        else ""
+    )
     return (
         f"Probe of layers {int(row['layer_first'])} to {int(row['layer_last'])}: balanced accuracy "
         f"{percent(row['balanced_accuracy'])} [{percent(row['balanced_low'])}, "
-        f"{percent(row['balanced_high'])}]; {', '.join(others)}."
+        f"{percent(row['balanced_high'])}]; {', '.join(others)}.{gain}"
     )

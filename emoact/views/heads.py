@@ -121,9 +121,16 @@ _CLEAR = Control[Heads](
     name="clear",
     label="Significant only",
     kind="toggle",
-    default=lambda _source, _choice: True,
+    default=lambda source, choice: _any_clear(source.chosen(choice)),
+    when=lambda source, choice: _any_clear(source.chosen(choice)),
     help="Grey cells do not differ from relabelled prompts.",
 )
+
+
+def _any_clear(saved: SavedCause) -> bool:
+    """True where a head differs from relabelled prompts."""
+    table = table_of(saved)
+    return bool(((table["component"] == "head") & (table["p"] <= ALPHA)).any())
 
 
 def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
@@ -168,8 +175,15 @@ def show_map(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = table_of(saved)
     heads = table[table["component"] == "head"].sort_values(["layer", "head"], kind="stable")
-    clear = bool(choice["clear"])
-    grey = f" Grey: p > {ALPHA:g}, corrected for all components." if clear else ""
+    clear = bool(choice.get("clear"))
+    grey = (
+        f" Grey: p > {ALPHA:g}, corrected for all components."
+        if clear
+        else ""
+        if _any_clear(saved)
+        else f" No head differs from relabelled prompts (p > {ALPHA:g}, corrected for all "
+        "components); all are drawn."
+    )
     return Shown(
         table=heads.reset_index(drop=True),
         chart=_map(table, clear=clear) if len(heads) else None,
@@ -295,8 +309,8 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     return [
         Remark(
             f"{prompts}; {draws:,} relabellings. The contributions sum to the projection of the "
-            f"stream but for {found['gap']:.1g} of the largest. A contribution is what a component "
-            "writes; it does not say what would happen without it."
+            f"stream but for {significant(found['gap'], 1)} of the largest. A contribution is what "
+            "a component writes; it does not say what would happen without it."
         ),
     ]
 

@@ -68,11 +68,15 @@ PLAN = View[Analysed](
         ),
     ),
     show=show,
-    answer=lambda _source, _choice, _shown: [
+    answer=lambda _source, _choice, shown: [
         "**raw_cos is a negative control:** two models share no basis, so their directions have no "
-        "reason to be similar, and values inside the chance band are expected. emotion_geometry is "
-        "about emotion, blank where either model does not show it; score_corr, procrustes, cka and "
-        "rsa compare how the models respond to the same prompts, with or without emotion."
+        "reason to be similar, and values inside the chance band are expected."
+        if shown.table.get("raw_cos (control)", pd.Series()).notna().any()
+        else "",
+        "emotion_geometry is about emotion, blank where either model does not show it; score_corr, "
+        "procrustes, cka and rsa compare how the models respond to the same prompts, with or "
+        "without emotion. An emotion_geometry or score_corr beyond 1 is divided by an uncertain "
+        "number, and says no more than 1 does.",
     ],
     tab=False,
 )

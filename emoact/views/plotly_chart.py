@@ -36,7 +36,7 @@ _LONG_TICKS, _FITTING = 40, 8
 """Pixels that slanted words of so many letters below an axis need beside the margin."""
 _LEGEND = {"y": 1.0, "yref": "container", "yanchor": "top", "tracegroupgap": 5}
 _LINE_HEIGHT = 16
-_LETTERS, _LETTERS_NARROW = 112, 48
+_LETTERS, _LETTERS_NARROW, _FOLD = 112, 58, 24
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
 
 
@@ -62,10 +62,6 @@ def figure(
     paint = Paint(styles=styles, scheme=scheme)
     letters, width = (_LETTERS_NARROW, _WIDTH_NARROW) if narrow else (_LETTERS, _WIDTH)
     drawn = _stacked(chart) if narrow else chart
-    if narrow:
-        # A caption begins where the panels do, behind the words of their rows.
-        panels = (panel for row in drawn.rows for panel in row)
-        letters -= max((len(each) for panel in panels for each in panel.y.categories), default=0)
     traces, layout = (_cubes if chart.solid else _planes)(drawn, paint, width)
     lines = [
         *(
@@ -86,6 +82,8 @@ def figure(
             "xanchor": "left",
             "yanchor": "top",
             "yshift": -below + 4,
+            # On a phone the words of the rows would leave a caption no room.
+            "xshift": _RIGHT - layout["margin"]["l"] if narrow else 0,
             "align": "left",
             "showarrow": False,
             "font": {"size": 11.5, "color": INK[scheme].muted},
@@ -101,14 +99,22 @@ def figure(
 
 
 def _stacked(chart: Chart) -> Chart:
-    """The same panels, one below the other."""
-    return dataclasses.replace(
-        chart,
-        rows=[[panel] for row in chart.rows for panel in row],
-        heights=[
-            height for row, height in zip(chart.rows, chart.heights, strict=False) for _ in row
-        ],
-    )
+    """The same panels, one below the other; rows with long names are higher."""
+    rows, heights = list[list[Panel]](), list[int]()
+    for at, row in enumerate(chart.rows):
+        for panel in row:
+            height = chart.heights[at] if chart.heights else _HEIGHT
+            names = panel.y.categories or panel.y.ticks
+            lines = max((_folded(name).count("<br>") + 1 for name in names), default=1)
+            rows.append([panel])
+            heights.append(max(height, len(names) * _LINE_HEIGHT * lines + _TICK))
+    solid = chart.solid and not chart.heights
+    return dataclasses.replace(chart, rows=rows, heights=[] if solid else heights)
+
+
+def _folded(name: str) -> str:
+    """A long name of a row in lines, for the screen of a phone."""
+    return "<br>".join(textwrap.wrap(name, _FOLD))
 
 
 def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str, Any]]:
@@ -127,6 +133,9 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
             name = "" if number == 1 else str(number)
             left = column * (width + chart.gap)
             y = _axis(panel.y, panel, "y")
+            names = y.get("categoryarray") or y.get("ticktext") or ()
+            if page == _WIDTH_NARROW and (panel.y.categories or panel.y.ticks):
+                y |= {"tickvals": y.get("tickvals", names), "ticktext": [*map(_folded, names)]}
             if column and chart.share_y:
                 y |= {"title": {"text": ""}, "showticklabels": False}
             axes[f"xaxis{name}"] = {
@@ -148,7 +157,7 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
     below += round(_LETTER * max(0, longest - _FITTING))
     cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
     # Where words need more room than the margin has, plotly draws everything a second time.
-    left = max(_beside(row[0]) for row in rows)
+    left = max(_beside(row[0], _FOLD if page == _WIDTH_NARROW else 0) for row in rows)
     layout = {
         **axes,
         "annotations": titles,
@@ -163,8 +172,8 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
     return traces, layout
 
 
-def _beside(panel: Panel) -> int:
-    """Pixels of the title and the ticks of the vertical axis."""
+def _beside(panel: Panel, fold: int) -> int:
+    """Pixels of the title and the ticks of the vertical axis, folded where `fold` is not 0."""
     axis = panel.y
     values = list(axis.range or values_of(panel, "y")) or [0.0]
     if axis.scale == "log":
@@ -176,6 +185,7 @@ def _beside(panel: Panel) -> int:
         places = max(0, -math.floor(math.log10(step)))
         ticks = [f"{value:,.{places}f}" for value in (min(values), max(values))]
     letters = max(map(len, axis.categories or axis.ticks or ticks), default=0)
+    letters = min(letters, fold or letters)
     return round((_AXIS_TITLE if axis.title else _TICK) + _LETTER * letters)
 
 

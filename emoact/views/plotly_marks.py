@@ -27,7 +27,7 @@ from emoact.views.chart import (
     last_of,
     values_of,
 )
-from emoact.views.theme import INK, EmotionStyle, Scheme, plain
+from emoact.views.theme import INK, EmotionStyle, Scheme, luminance, mixed, plain
 
 Trace = dict[str, Any]
 _MOST_MARKERS = 12
@@ -39,8 +39,8 @@ _GLYPHS: Mapping[str, str] = {
 }  # fmt: skip
 _BAR = 250
 """Pixels of a colour bar: those of the lowest grid, also beside many panels."""
-_LEGIBLE: Mapping[Scheme, float] = {"light": 0.75, "dark": 0.55}
-"""Share of the largest value from which a diverging colour needs words in the page's colour."""
+_BRIGHT = 0.179
+"""Luminance on which black and white have the same contrast."""
 _IN_SPACE = {"circle": "circle", "triangle-up": "cross", "square": "square", "diamond": "diamond"}
 """Markers in three dimensions, where plotly has no triangle."""
 _SILENT: Trace = {"type": "scatter", "hoverinfo": "skip", "showlegend": False}
@@ -260,16 +260,16 @@ def _cell_words(
     mark: Cells, values: Sequence[Sequence[float | None]], x: list[Any], y: list[Any], paint: Paint
 ) -> Trace:
     """Words in the cells, each in the colour that is legible on its cell."""
-    ink, turn = INK[paint.scheme], _LEGIBLE[paint.scheme]
     largest = max(abs(mark.low or 0), abs(mark.high or 0)) or 1.0
-    strong = [value is not None and abs(value) / largest > turn for row in values for value in row]
+    shares = [(value or 0.0) / largest for row in values for value in row]
+    bright = [luminance(mixed(paint.diverging, share)) > _BRIGHT for share in shares]
     return {
         **_SILENT,
         "x": [name for _ in y for name in x],
         "y": [name for name in y for _ in x],
         "text": [plain(word) for row in mark.text for word in row],
         "mode": "text",
-        "textfont": {"size": 12, "color": [ink.page if each else ink.text for each in strong]},
+        "textfont": {"size": 12, "color": ["#000000" if each else "#FFFFFF" for each in bright]},
     }
 
 

@@ -227,16 +227,19 @@ def show(source: Analysed, choice: Choice) -> Shown:
         fitted = of(fitted, layer=layer)
     solid = choice["axes"] == "3"
     outside = 0 if solid else _outside(drawn, fitted)
-    far = (
+    some += (
         f" {plural(outside, 'prompt lies', 'prompts lie')} outside of the axes and "
         f"{'is' if outside == 1 else 'are'} not in the ellipses; the table has "
         f"{'it' if outside == 1 else 'them'}."
+        if outside
+        else ""
     )
     return Shown(
         table=drawn,
         chart=chart(drawn, _axes(source, choice), fitted, solid=solid) if len(drawn) else None,
         caption=f"Prompts on principal axes ({BASES[basis]}) at layer {layer}, explained variance "
-        f"on the axes; {display_name(choice['model'])}.{far if outside else ''}{some}",
+        f"on the axes; {display_name(choice['model'])}.{some}",
+        of_values=some,
         name=f"prompts-layer-{layer}-{choice['model']}",
     )
 

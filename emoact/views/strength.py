@@ -49,7 +49,7 @@ TERMS = {
     r"$E\|\hat d\|^2 = \|d\|^2 + \mathrm{tr}\,\Sigma_e/n_e + \mathrm{tr}\,\Sigma_n/n_n$, so that "
     "classes that do not differ still have a norm. `relative` is l2 divided by the median norm.",
     "d_prime, auroc": "separation of held-out projections onto a direction made of other "
-    "scenarios, with 95 % intervals for other scenarios. 0 and .5 mean no separation.",
+    "scenarios, with 95 % intervals for other scenarios. 0 and 0.5 mean no separation.",
     "length_corr": "Spearman correlation of a prompt's number of tokens and its held-out "
     "projection. A direction that follows length may be about length and not about emotion.",
     "null band": "95 % of the same figure when the labels of emotion and reference are swapped "

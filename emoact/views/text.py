@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from emoact.decode import straight
 from emoact.models.registry import display_name
 
+_FIGURE = re.compile(
+    r"(?<=\d) (?=%)|(?<=\b[pdnr]) (?=[=≤<>≥] )|(?<=[=≤<>≥]) (?=[\d−])|(?<=layer) (?=\d)"
+)
+"""Spaces of a figure, outside of which a line may break."""
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SHORTCODE = re.compile(r":(?=[\w+-]+:)")
 
@@ -45,6 +49,14 @@ def md(text: str) -> str:
     # So are addresses, with or without a scheme.
     line = _BARE_LINK.sub("\u2060", line)
     return _PUNCTUATION.sub(r"\\\1", line)
+
+
+def unbroken(text: str) -> str:
+    """The Markdown with `84 %`, `p = 0.01` and `layer 3` each on one line; code stays as it is."""
+    parts = text.split("`")
+    return "`".join(
+        _FIGURE.sub("\u00a0", part) if at % 2 == 0 else part for at, part in enumerate(parts)
+    )
 
 
 def mono(text: str) -> str:
@@ -90,7 +102,7 @@ def coloured(
     *,
     limit: float | None = None,
 ) -> str:
-    """Tokens as HTML, coloured by a signed value: blue above 0, orange below.
+    """Tokens as HTML, coloured by a signed value: teal above 0, brown below.
 
     A NaN has no colour; colours are full from `limit` on, else at the largest of the values.
     """
@@ -99,8 +111,8 @@ def coloured(
     spans = []
     for at, (token, value) in enumerate(zip(strings, values, strict=True)):
         share = min(1.0, abs(value) / largest) if math.isfinite(value) else 0.0
-        red, green, blue = (47, 111, 222) if value > 0 else (194, 133, 0)
-        style = f"background:rgba({red},{green},{blue},{0.45 * share:.2f})"
+        red, green, blue = (14, 130, 142) if value > 0 else (176, 98, 24)
+        style = f"background:rgba({red},{green},{blue},{0.55 * share:.2f})"
         if at < underlined:
             style += ";text-decoration:underline dotted"
         words = html.escape(straight(token)).replace("\n", "⏎")

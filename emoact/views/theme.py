@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -154,6 +154,19 @@ def emotion_styles(labels: Iterable[str], scheme: Scheme) -> dict[str, EmotionSt
         )
         further += 1
     return styles
+
+
+def mixed(scale: Sequence[Sequence[Any]], share: float) -> tuple[float, ...]:
+    """Red, green and blue, 0 to 1, of a diverging scale at −1 to 1."""
+    ends = [[int(str(colour)[at : at + 2], 16) / 255 for at in (1, 3, 5)] for _, colour in scale]
+    far, size = ends[2 if share > 0 else 0], min(abs(share), 1.0)
+    return tuple(a + size * (b - a) for a, b in zip(ends[1], far, strict=True))
+
+
+def luminance(rgb: Sequence[float]) -> float:
+    """Relative luminance of a colour (WCAG 2.2)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def template(scheme: Scheme) -> go.layout.Template:

@@ -226,7 +226,7 @@ def answer(source: Activations, choice: Choice, _shown: Shown) -> Sequence[str]:
         f"{md(choice['towards'])} is “{md(found.strings[top].strip() or found.strings[top])}” "
         f"({significant(finite[top])} model units).",
         Remark(
-            "Blue tokens lie on the side of the emotion, orange ones on the other. The direction "
+            "Teal tokens lie on the side of the emotion, brown ones on the other. The direction "
             "and the percentages leave out the scenario of this prompt."
         ),
     ]

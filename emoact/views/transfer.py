@@ -9,7 +9,7 @@ import pandas as pd
 from emoact.analysis.transfer import Transferred, TransferRequest, compute_transfer
 from emoact.errors import EmoactError, RequestError
 from emoact.models.registry import display_name
-from emoact.numbers import plural, two
+from emoact.numbers import plural, signed, two
 from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.views.analysed import MODEL, Analysed, site_words, vector_terms
 from emoact.views.beside import BESIDE, of_both, said_of_both
@@ -35,7 +35,7 @@ _PROBES = ("mass_mean", "lda", "logistic")
 TERMS = {
     "direction": "the mean difference on standardised vectors; the sign of (x - midpoint)·d "
     "decides.",
-    "balanced accuracy": "mean over emotion and neutral of the share of right decisions; .5 is "
+    "balanced accuracy": "mean over emotion and neutral of the share of right decisions; 0.5 is "
     "chance. Of a probe the median over the middle half of the layers, which is fixed beforehand.",
     "interval": "95 % bootstrap over scenarios (prompts, where there are none) of the second data "
     "set. The training prompts are taken as given, and nothing is corrected for several emotions. "
@@ -141,7 +141,7 @@ def _auroc(row: pd.Series) -> str:
 
 def _points(row: pd.Series) -> str:
     ends = (100 * row[name] for name in ("difference", "difference_low", "difference_high"))
-    value, low, high = (f"{each:+.0f}" for each in ends)
+    value, low, high = (signed(each, ".0f") for each in ends)
     return f"{value} [{low}, {high}]"
 
 
@@ -205,7 +205,7 @@ def of_site(found: Transferred, site: str) -> pd.DataFrame:
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """The classifiers that transfer, or the reason for which there is no answer."""
     if not choice["to"].strip():
-        return [Remark("Write the results folder of another data set of the same model below.")]
+        return [Remark("Write the results folder of another data set of the same model above.")]
     found = _transferred(source, choice)
     if isinstance(found, Transferred):
         return sentences(found, choice["hook"])
@@ -244,5 +244,7 @@ TRANSFER = View[Analysed](
         choice["hook"],
         *(word for pair in choice["map"].replace(",", " ").split() for word in ("--map", pair)),
     ),
-    empty="There is no second data set to test on yet.",
+    empty="There is no second data set to test on yet. Extract one with the same model into a "
+    "results folder of its own, such as the shipped data/contrast.jsonl, and write that folder "
+    "above.",
 )

@@ -122,6 +122,7 @@ class Shown:
         name: Of exported files, without an ending.
         columns: Name of the table in `emoact.stats.catalogue` that describes the columns.
         html: Text with colours above the chart, without scripts; the table has its values.
+        of_values: End of the caption that holds of these values, and not of another model's.
     """
 
     table: pd.DataFrame
@@ -130,6 +131,7 @@ class Shown:
     name: str
     columns: str = ""
     html: str = ""
+    of_values: str = ""
 
 
 NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="nothing")

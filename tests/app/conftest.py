@@ -1,3 +1,4 @@
+import re
 import time
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.launch import Started
 from emoact.jobs.progress import list_runs
+from emoact.views import text
 from tests.support.pages import ROOT
 from tests.support.planted_runs import plant_run
 
@@ -28,6 +30,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Tests read what a page says without the spaces that hold a figure together.
+    monkeypatch.setattr(text, "_FIGURE", re.compile("(?!)"))
     monkeypatch.chdir(ROOT)
     return folder
 

@@ -160,7 +160,7 @@ def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
     assert_same_rows(in_a_shell(app, results), app.dataframe[0].value)
     layout = figure(app)["layout"]
     # The caption is part of the figure, so that a saved image tells what it shows.
-    assert "EleutherAI/pythia-160m" in json.dumps(layout["annotations"])
+    assert "Pythia 160M" in json.dumps(layout["annotations"])
 
 
 @pytest.mark.parametrize("view", ["heatmap", "dimensions", "prompt"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from emoact.views import heads
 from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
@@ -39,6 +40,17 @@ def test_the_map_greys_what_is_not_significant(results: Path) -> None:
     assert "contribution" in str(figure(app))
     app.toggle(key="clear").set_value(False).run()
     assert not app.exception, app.exception
+
+
+def test_all_heads_are_drawn_where_none_is_significant(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_heads(results)
+    monkeypatch.setattr(heads, "ALPHA", 1e-6)
+    app = open_page("heads")
+    assert not app.toggle
+    assert figure(app)["data"][0]["z"] == [[0.1, -0.2], [1.2, 0.1]]
+    assert "No head differs from relabelled prompts" in str(figure(app))
 
 
 def test_every_view_of_a_result_is_drawn(results: Path) -> None:

@@ -22,6 +22,8 @@ def test_home_shows_what_is_done_and_the_next_step_with_its_cost(results: Path) 
     app = open_page("home")
     assert ":material/check: Extract" in path(app)[1]
     assert path(app)[2] == "**Look**"
+    # The page that a step is about marks it and leaves the next one for later.
+    assert path(open_page("heads"))[4] == "**Causes**"
     assert app.button[0].label == "Look at the activations"
     app.button[0].click().run()
     analyse = next(b for b in app.button if b.label.startswith("Analyse 1 model"))

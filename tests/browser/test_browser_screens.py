@@ -10,11 +10,14 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from emoact.analysis.save import save_analysis
 from emoact.report.making import make_report
+from emoact.store.layout import ResultsRoot
 from tests.support.packaged import write_gguf
-from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_analysis import analyse, plant_analysis
 from tests.support.planted_causes import plant_steering
 from tests.support.planted_heads import plant_heads
+from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.server import Server, serving
 from tests.support.visitor import Visitor
@@ -25,6 +28,7 @@ MODELS = (
     "gguf~gemma-3-270m-instruct-quantised-q4_k_m~a5fd3b62230a",
     "gguf~smollm2-135m-instruct-quantised-q4_1~0f9a77aa1234",
 )
+CANCELLED = "20260131-140500-canc"
 VIEWS = (
     "activations",
     "activations?view=heatmap",
@@ -101,11 +105,15 @@ def drawn(visitor: Visitor, address: str) -> Page:
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server on the analysis of two models with long names."""
+    """A server on the analysis of two models with long names, which has cosines beyond 1."""
     folder = tmp_path_factory.mktemp("named")
     for model in MODELS:
         plant_scenarios(folder, model)
-    plant_analysis(folder)
+    found, inputs = analyse(folder)
+    rows = found.tables["distances"]
+    rows.loc[rows.groupby("model").head(1).index, "cv_cosine"] = 1.4
+    save_analysis(ResultsRoot(folder), found, inputs, run_id="r1")
+    plant_run(folder, CANCELLED, "cancelled", done=1)
     with serving(folder, folder.parent / "named-server.log") as started:
         yield started
 
@@ -156,7 +164,6 @@ def test_a_report_shows_its_verdicts_beside_long_names_and_an_unknown_page_is_na
     window = visit()
     page = window.page
     page.goto(make_report(named.results).path.as_uri())
-    assert not re.search("(?i)architecture.{0,20}unknown", page.locator("body").inner_text())
     heads = page.get_by_role("columnheader", name="verdict")
     assert heads.count()
     for head in heads.all():
@@ -184,6 +191,30 @@ def draws_of_a_caption(window: Visitor, server: Server) -> None:
     page = window.open(f"{server.url}/across_models?measure=score_corr")
     words = page.locator(".js-plotly-plot .annotation-text").last
     expect(words).to_contain_text(f"re-paired {FAST.n_pairings} times")
+
+
+def values_beyond_1(window: Visitor, server: Server) -> None:
+    """No mark of a cosine is beyond 1; the caption counts those of both models."""
+    page = window.open(f"{server.url}/distances?model={MODELS[0]}&beside={MODELS[1]}")
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    assert page.evaluate(IMPOSSIBLE) == []
+    words = page.locator(".js-plotly-plot .annotation-text").last
+    expect(words).to_contain_text(re.compile("1 estimate lies beyond 1.*Grey marks.*1 estimate"))
+
+
+def cancelled_run(window: Visitor, server: Server) -> None:
+    """A cancelled run counts the files that are saved, and names what is computed again."""
+    page = window.open(f"{server.url}/runs?run={CANCELLED}")
+    again = "1 of 4 files saved; the emotion that was under way is computed again on resume"
+    expect(page.get_by_text(again)).to_be_visible()
+
+
+def conclusion_of_a_report(window: Visitor, server: Server) -> None:
+    """The conclusion has the result, and no model is of an unknown architecture."""
+    window.page.goto(make_report(server.results).path.as_uri())
+    words = window.page.locator("body").inner_text()
+    assert not re.search("(?i)architecture.{0,20}unknown", words)
+    assert re.search(r"\d+ of \d+ directions", words.rpartition("Conclusion")[2])
 
 
 def copied_folder(window: Visitor, server: Server) -> None:
@@ -234,6 +265,9 @@ def file_of_one_class(window: Visitor, server: Server) -> None:
     [
         header_of_a_model_file,
         draws_of_a_caption,
+        values_beyond_1,
+        cancelled_run,
+        conclusion_of_a_report,
         copied_folder,
         sentence_of_a_model_file,
         choice_of_another_view,

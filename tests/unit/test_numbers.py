@@ -21,11 +21,11 @@ from emoact import numbers
         (1234.5, "1,230"),
         (123456, "123,000"),
         (0.012345, "0.0123"),
-        (-0.5, "-0.500"),
-        (1.234e-7, "1.23e-07"),
+        (-0.5, "−0.500"),
+        (1.234e-7, "1.23 × 10⁻⁷"),
         (math.nan, "–"),
         (math.inf, "∞"),
-        (-math.inf, "-∞"),
+        (-math.inf, "−∞"),
     ],
 )
 def test_three_significant_digits(value: float, expected: str) -> None:

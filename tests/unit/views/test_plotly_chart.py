@@ -163,3 +163,17 @@ def test_panels_stand_one_below_the_other_on_the_screen_of_a_phone() -> None:
     for axis in (phone.xaxis, phone.xaxis2, phone.xaxis3):
         assert axis.domain == (0.0, 1.0)
     assert phone.yaxis.domain[0] > phone.yaxis2.domain[1] > phone.yaxis3.domain[1]
+
+
+def test_long_names_of_rows_are_folded_on_the_screen_of_a_phone() -> None:
+    name = "tokens without context, residual stream"
+    rows = Axis(scale="category", categories=[name])
+    panel = Panel(marks=[Points(x=[0.5], y=[name], colour="text", name="")], y=rows)
+    chart = Chart(rows=[[panel]], heights=[40])
+    wide, phone = (
+        figure(chart, styles=STYLES, scheme="light", narrow=narrow).layout
+        for narrow in (False, True)
+    )
+    assert phone.yaxis.ticktext == ("tokens without context,<br>residual stream",)
+    assert wide.margin.l - phone.margin.l > 80
+    assert phone.height > wide.height

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from emoact.report.document import marked
-from emoact.views.text import coloured, listed, md, mono, prose, shortened
+from emoact.views.text import coloured, listed, md, mono, prose, shortened, unbroken
 from emoact.views.theme import plain
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True})
@@ -32,6 +32,11 @@ def shown(markdown: str) -> str:
     rendered = MARKDOWN.renderInline(markdown)
     assert not re.search(r"<(?!/?code>|br)", rendered), rendered
     return html.unescape(re.sub(r"</?code>", "", rendered))
+
+
+def test_a_figure_stays_on_one_line_and_code_as_it_is() -> None:
+    said = unbroken("84 % (p ≤ 0.05, d = −1) at layer 3 of `--layer 3 %`, 3 times")
+    assert said == "84\xa0% (p\xa0≤\xa00.05, d\xa0=\xa0−1) at layer\xa03 of `--layer 3 %`, 3 times"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
