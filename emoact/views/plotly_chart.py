@@ -36,7 +36,7 @@ _LONG_TICKS, _FITTING = 40, 8
 """Pixels that slanted words of so many letters below an axis need beside the margin."""
 _LEGEND = {"y": 1.0, "yref": "container", "yanchor": "top", "tracegroupgap": 5}
 _LINE_HEIGHT = 16
-_LETTERS, _LETTERS_NARROW, _FOLD = 112, 58, 24
+_LETTERS, _LETTERS_NARROW, _FOLD = 112, 54, 24
 _MARK: dict[Scheme, str] = {"light": "#B32D1F", "dark": "#F2684C"}
 
 

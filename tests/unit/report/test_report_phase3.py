@@ -63,10 +63,10 @@ def test_figures_are_those_of_the_tables(analysed: tuple[Path, SavedAnalysis]) -
     headline = saved.table("headline")
     for _, row in headline[headline["site"] == "resid_pre"].iterrows():
         assert f"{row['balanced_accuracy']:.2f}" in text
-        assert f"{row['text_difference']:.2f}" in text
+        assert f"{row['text_difference']:.2f}".replace("-", "−") in text
     across = saved.table("across")
     own = across[(across["site"] == "resid_pre") & (across["emotion"] == "anger")]
-    assert f"{own['raw_cos'].median():.2f}" in text
+    assert f"{own['raw_cos'].median():.2f}".replace("-", "−") in text
 
 
 @pytest.mark.parametrize(("lang", "heading"), [("en", "Conclusion"), ("ja", "結論")])
