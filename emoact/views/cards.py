@@ -102,20 +102,9 @@ def of_across(source: Analysed, choice: Choice) -> list[Card]:
 
 
 def of_pair(source: Analysed, choice: Choice) -> str:
-    """The two models of the cards, and what holds of all their classes together."""
-    rows = by_layer.rows_of(source, choice, "across")
-    if not len(rows):
-        return ""
+    """The two models and the site of the cards."""
     models = by_layer.pairs(source)[choice["pair"]]
-    tried = matchings(rows, source.n_shared_classes(*models))
-    said = f"{' and '.join(map(display_name, models))}, {site_words(choice['hook'])}"
-    if not tried.layers:
-        return said
-    return (
-        f"{said}. The true matching of the classes agrees best at {tried.best} of "
-        f"{plural(tried.layers, 'layer')}: it is {'' if tried.shown else 'not '}shown that the "
-        "same classes lie alike."
-    )
+    return f"{' and '.join(map(display_name, models))}, {site_words(choice['hook'])}"
 
 
 def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
