@@ -40,9 +40,9 @@ def two(value: float | None) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
 
 
-def signed(value: float | None, form: str = ".3f") -> str:
+def signed(value: SupportsFloat | None, form: str = ".3f") -> str:
     """`+0.123`, negative numbers with a minus sign; an en dash for None."""
-    return MISSING if value is None else f"{value:+{form}}".replace("-", MINUS)
+    return MISSING if value is None else f"{float(value):+{form}}".replace("-", MINUS)
 
 
 def short(value: float) -> str:

@@ -88,7 +88,9 @@ def sbom_of(packages: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _sha256(package: dict[str, Any]) -> str:
-    hashes = package["download_info"].get("archive_info", {}).get("hashes", {})
+    archive = package["download_info"].get("archive_info", {})
+    # pip before 23.1 gives one text and no table.
+    hashes = archive.get("hashes") or dict([str(archive.get("hash", "=")).split("=", 1)])
     if "sha256" not in hashes:
         raise ValueError(f"{package['metadata']['name']} has no hash: {package['download_info']}")
     return str(hashes["sha256"])

@@ -35,7 +35,7 @@ def test_a_running_analysis_shows_its_step_and_can_be_cancelled(results: Path) -
     )
     lock = plant_job(results, "running", step=step, share=0.25)
     app = open_page("runs", run=[JOB])
-    assert "Analysis of `gpt2` and `pythia-160m`, 25% done" in words(app)
+    assert "Analysis of `gpt2` and `pythia-160m`, 25 % done" in words(app)
     assert "probes of gpt2 mlp_out anger" in words(app)
     assert {metric.label: metric.value for metric in app.metric} == {
         "Elapsed": "20 s",

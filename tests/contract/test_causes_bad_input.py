@@ -73,7 +73,7 @@ WRONG = {
     },
     COMMANDS[1]: {
         "--site resid_mid": "resid_mid was not saved",
-        "--random 5": "at least 20 are needed",
+        "--random 5": "allowed are 20 to 100,000",
         "--pooling mean_typical": "mean_typical",
     },
     PROJECT: {
@@ -92,8 +92,8 @@ WRONG = {
     COMMANDS[3]: {
         "--layer 7": NO_LAYER,
         "--neutral anger": "anger is the class that directions are measured from",
-        "--dose 0": "numbers other than 0 up to 1e+06",
-        "--dose inf": "numbers other than 0 up to 1e+06",
+        "--dose 0": "numbers other than 0 up to 1,000,000",
+        "--dose inf": "numbers other than 0 up to 1,000,000",
         "--random 20": "at least 100 is needed",
         "--sentences 0": "at least 1 is needed",
     },

@@ -213,7 +213,7 @@ def test_without_neutral_directions_against_the_grand_mean_are_made(
         (("--permutations", "10"), "1000 or more"),
         (("--site", "pattern"), "allowed are resid_pre"),
         (("--model", "gpt3"), "Did you mean gpt2?"),
-        (("--seed", "-1"), "seed is -1"),
+        (("--seed", "-1"), "argument --seed: -1 is no seed"),
         (("--run-id", "../x"), "run id"),
     ],
 )

@@ -139,7 +139,7 @@ def test_emotions_that_differ_in_spread_alone_are_not_called_separated() -> None
         classes["joy"] *= 3
         (row,) = analyse_grid(units_of(classes), QUICK, workers=1).tables["pairs"].itertuples()
         chance += row.p_holm <= 0.05
-        assert row.verdict == "no_separation"
+        assert row.verdict in ("no_separation", "threshold_moved")
         assert row.p_permutation > 0.05
     # The accuracy of the probe alone would have called them so.
     assert chance
