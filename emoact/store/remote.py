@@ -56,11 +56,6 @@ _RIGHTS = (
 _VANISHED = "Extract the unit again: `emoact extract` with the same --results puts it back."
 
 
-def is_url(text: str) -> bool:
-    """True for the URL of a results folder on object storage."""
-    return "://" in text
-
-
 def local_copy(url: str) -> str:
     """Folder of the local copy of a results folder; it is made where it is missing.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
@@ -108,21 +106,21 @@ def design_interval(
     """
     from scipy.stats import beta, norm, t
 
-    low, high = np.full((2, len(values)), np.nan)
-    for row, value in enumerate(values):
-        finite = drawn[np.isfinite(drawn[:, row]), row]
-        if not math.isfinite(value) or len(finite) < 2 or n_scenarios[row] < 2:
-            continue
-        k, variance = int(n_scenarios[row]), float(finite.var())
-        variance = max(
-            variance * (_FOLDS_SHARE if cross_validated[row] else 1.0), 1 / int(n[row]) ** 2
-        )
-        few = (norm.ppf(0.975) / t.ppf(0.975, k - 1)) ** 2
-        number = few * value * (1 - value) / variance if 0 < value < 1 else k
-        right = value * number
-        low[row] = beta.ppf(0.025, right, number - right + 1) if value > 0 else 0.0
-        high[row] = beta.ppf(0.975, right + 1, number - right) if value < 1 else 1.0
-    return np.stack([low, high])
+    finite = np.isfinite(drawn)
+    known = np.isfinite(values) & (finite.sum(axis=0) > 1) & (n_scenarios > 1)
+    share, k = values[known], n_scenarios[known]
+    variance = np.nanvar(np.where(finite, drawn, np.nan)[:, known], axis=0)
+    variance = np.maximum(
+        variance * np.where(cross_validated[known], _FOLDS_SHARE, 1), n[known] ** -2.0
+    )
+    few = (norm.ppf(0.975) / t.ppf(0.975, k - 1)) ** 2
+    number = np.where((share > 0) & (share < 1), few * share * (1 - share) / variance, k)
+    right, wrong = share * number, number - share * number
+    ends = np.full((2, len(values)), np.nan)
+    with np.errstate(invalid="ignore"):
+        ends[0, known] = np.where(share > 0, beta.ppf(0.025, right, wrong + 1), 0)
+        ends[1, known] = np.where(share < 1, beta.ppf(0.975, right + 1, wrong), 1)
+    return ends
 
 
 _FOLDS_SHARE = 1.5
