@@ -70,7 +70,12 @@ def serving(
             yield Server(url=f"http://localhost:{port}", results=results, log=log, pid=process.pid)
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                # Streamlit waits without a limit for connections that a browser keeps open.
+                process.kill()
+                process.wait(timeout=20)
 
 
 def _is_healthy(port: int) -> bool:
