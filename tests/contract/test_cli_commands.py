@@ -64,6 +64,23 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("emoact ")
 
 
+def test_ctrl_c_during_the_first_imports_prints_no_traceback() -> None:
+    code = """if True:
+        import sys
+
+        class Stop:
+            def find_spec(self, name, *_):
+                if name == "emoact.cli.view_command":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Stop())
+        from emoact.cli import main
+        sys.exit(main(["norms"]))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (130, "")
+
+
 def test_help_loads_nothing_but_the_standard_library() -> None:
     heavy = {"torch", "numpy", "pandas", "streamlit", "transformers", "huggingface_hub", "gguf"}
     assert not loaded("from emoact.cli import main; main(['--help'])") & heavy

