@@ -7,6 +7,8 @@ import os
 import stat
 from io import BufferedReader
 
+from emoact.errors import RequestError
+
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -21,6 +23,21 @@ pipe is refused instead of being waited for."""
 _LONGEST_HEADER = 8_000_000
 """Bytes of a safetensors header; one of 10,000 tensors has 1 MB. Its parser takes 18 times as much
 memory."""
+
+
+def sole(descriptor: int, path: str | os.PathLike[str]) -> int:
+    """The same open file, where no other name leads to it whose content would change with it.
+
+    Raises:
+        RequestError: It is closed again, because another name does.
+    """
+    if os.fstat(descriptor).st_nlink > 1:
+        os.close(descriptor)
+        raise RequestError(
+            f"{os.fspath(path)} has a second name (a hard link), whose content would change too",
+            remedy="Copy the folder, so that its files are its own (`cp -r`, without -l).",
+        )
+    return descriptor
 
 
 def check_header(path: str | os.PathLike[str], *, follow: bool = True) -> None:

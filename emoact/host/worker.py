@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emoact.decode import decode
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
 from emoact.extraction.controls import make_controls
 from emoact.extraction.engine import EngineFor
 from emoact.extraction.pipeline import bridge_engine, run_units
-from emoact.files import APPENDING
+from emoact.files import APPENDING, sole
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
 from emoact.jobs.attempt import leave, run_worker
@@ -165,8 +165,8 @@ class _Runs:
 
 def _print_to(log: Path) -> None:
     """Send standard output and standard error to a log."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(log, APPENDING, 0o666)
+    with contextlib.suppress(OSError, RequestError):
+        descriptor = sole(os.open(log, APPENDING, 0o666), log)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os.dup2(descriptor, 1)

@@ -22,7 +22,7 @@ from emoact.decode import (
     unchanged,
 )
 from emoact.errors import EmoactError, RequestError
-from emoact.files import is_there
+from emoact.files import is_there, sole
 from emoact.jobs.config import MOST_UNITS, AnyConfig, config_from_json
 from emoact.jobs.events import Event, read_events
 from emoact.jobs.lock import LockReading, WorkerProcess, read_lock
@@ -108,7 +108,7 @@ def write_status(path: Path, status: Status, *, durable: bool) -> None:
 
 
 def _overwrite(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = sole(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW), path)
     try:
         room = os.fstat(descriptor).st_size
         os.pwrite(descriptor, content.ljust(room), 0)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from emoact.decode import decode, parsed, read_regular, sealed, unsealed
 from emoact.errors import RequestError
+from emoact.files import sole
 from emoact.store.atomic import write_error
 
 _MAX_BYTES = 8_000_000
@@ -95,9 +96,8 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666
-            )
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._descriptor = sole(os.open(path, flags, 0o666), path)
             # A worker that was killed may have left a line without its end.
             self._size = _whole_lines(self._descriptor)
             os.ftruncate(self._descriptor, self._size)

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from emoact.errors import EmoactError, RequestError
-from emoact.files import APPENDING
+from emoact.files import APPENDING, sole
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 from emoact.jobs.machine import start_apart
 from emoact.store.protocol import Choosable, find_named
@@ -129,7 +129,7 @@ def _start_worker(
 ) -> None:
     words = [*command, os.fspath(directory.path.absolute())]
     words += ["--lock-fd", str(lock.descriptor)]
-    log = os.open(directory.log_path, APPENDING, 0o666)
+    log = sole(os.open(directory.log_path, APPENDING, 0o666), directory.log_path)
     try:
         start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
     finally:

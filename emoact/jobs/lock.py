@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoact.errors import RequestError
+from emoact.files import sole
 from emoact.jobs.machine import this_machine
 from emoact.store.locks import acquire, try_lock
 
@@ -74,7 +75,8 @@ class RunLock:
             if error.errno == errno.ENOLCK:
                 raise _no_locks(path) from error
             raise
-        return None if descriptor is None else cls(descriptor)
+        # The place in the queue is written into it.
+        return None if descriptor is None else cls(sole(descriptor, path))
 
     @classmethod
     def adopt(cls, descriptor: int) -> RunLock:

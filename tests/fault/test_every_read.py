@@ -43,6 +43,7 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_causes import plant_steering
 from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.stand_in_world import wait_for
 
 pytestmark = pytest.mark.fault
 
@@ -249,17 +250,28 @@ def test_another_thing_in_place_of_a_file_costs_its_own_row(
         assert (found[reader] is None) != absent
 
 
-@pytest.mark.parametrize("thing", ["pipe", "device", "folder", "link out", "foreign"])
+@pytest.mark.parametrize(
+    "thing", ["pipe", "device", "folder", "link out", "foreign", "second name"]
+)
 @pytest.mark.parametrize("name", ["worker.log", "cancel", "events.jsonl", "status.json", "lock"])
 def test_a_received_run_is_resumed_or_refused_whatever_lies_in_its_folder(
     tmp_path: Path, name: str, thing: str
 ) -> None:
     plant_job(tmp_path, "failed", kind="report")
     place = tmp_path / "runs" / JOB / name
-    place.unlink(missing_ok=True)
-    THINGS[thing](place)
+    mine = tmp_path / "mine"
+    if thing == "second name":
+        mine.write_bytes(place.read_bytes() if place.exists() else b"")
+        kept = mine.read_bytes()
+        place.unlink(missing_ok=True)
+        place.hardlink_to(mine)
+    else:
+        place.unlink(missing_ok=True)
+        THINGS[thing](place)
     with contextlib.suppress(EmoactError):
-        resume(tmp_path, JOB, worker=[sys.executable, "-c", "pass"])
+        resume(tmp_path, JOB, worker=[sys.executable, "-c", "print('said')"])
+        wait_for(lambda: not RunDirectory(tmp_path / "runs" / JOB).lock_is_held())
+    assert thing != "second name" or mine.read_bytes() == kept
 
 
 @pytest.mark.parametrize("thing", ["pipe", "device", "folder"])

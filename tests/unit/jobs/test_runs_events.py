@@ -96,6 +96,14 @@ def test_a_failed_append_leaves_no_part_of_a_line(
     assert [event.kind for event in read_events(path)] == ["started", "note"]
 
 
+def test_no_event_is_written_into_a_file_of_another_name(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"without a newline")
+    (tmp_path / "events.jsonl").hardlink_to(tmp_path / "mine")
+    with pytest.raises(EmoactError, match="hard link"):
+        EventLog(tmp_path / "events.jsonl")
+    assert (tmp_path / "mine").read_bytes() == b"without a newline"
+
+
 def test_a_missing_file_a_pipe_and_a_link_are_refused(tmp_path: Path) -> None:
     write_events(tmp_path / "elsewhere", an_event("turn"))
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
