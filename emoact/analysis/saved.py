@@ -138,6 +138,8 @@ class SavedAnalysis(Description):
             )
         except RequestError as error:
             raise _refused(where, error.message, error.remedy) from None
+        if description.id != folder.absolute().name:
+            raise _refused(where, "it is the analysis of another folder")
         found = vars(description)
         if analysis_id(description.inputs, settings) != description.id:
             found["badges"] = (*description.badges, OTHER_METHODS)

@@ -50,7 +50,7 @@ def analyze(
         )
     remote = remote_of(root)
     if remote is not None:
-        remote.push_folder(f"analysis/{found.id}", last=DESCRIPTION)
+        remote.push_folder(found.path, last=DESCRIPTION)
     size = sum(state.size for state in found.files.values())
     reporter.made(path=str(found.path), size=size, existing=existing)
 

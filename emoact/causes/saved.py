@@ -115,7 +115,7 @@ def save_once(
         saved = save_cause(root, kind, rests_on, content)
     remote = remote_of(root)
     if remote is not None:
-        remote.push_folder(f"causes/{saved.id}", last=saved.path.name)
+        remote.push_folder(saved.path.parent, last=saved.path.name)
     reporter.made(path=str(saved.path), size=saved.path.stat().st_size, existing=existing)
 
 

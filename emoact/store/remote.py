@@ -222,9 +222,9 @@ class Remote:
         except FileExistsError:
             self.push(entry)
 
-    def push_folder(self, name: str, *, last: str) -> None:
+    def push_folder(self, folder: Path, *, last: str) -> None:
         """Put a folder of the local copy there, the file that makes it whole last."""
-        folder = self.root.path / name
+        name = folder.relative_to(self.root.path).as_posix()
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         for path in sorted(files, key=lambda path: path.name == last):
             with contextlib.suppress(FileExistsError):

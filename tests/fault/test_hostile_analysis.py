@@ -224,6 +224,7 @@ def test_an_analysis_names_no_file_outside_of_the_activations(
         bad.mkdir()
         fields, _ = unsealed(json.loads((saved.path / "analysis.json").read_text()))
         fields["inputs"][0]["file"] = file
+        fields["id"] = bad.name
         (bad / "analysis.json").write_text(json.dumps(sealed(fields)))
         with pytest.raises(FileRefusedError, match="is no file of activations of gpt2"):
             SavedAnalysis.open(bad)

@@ -251,6 +251,8 @@ def test_a_process_with_limits_sees_no_token(monkeypatch: pytest.MonkeyPatch) ->
         child.ask("os:getenv_no_such", "HF_TOKEN")
     assert "hf_canary" not in str(refused.value)
     assert child.ask("os:getenv", "HF_TOKEN") is None
+    assert child.ask("resource:getrlimit", resource.RLIMIT_AS, memory=1 << 30) == [1 << 30] * 2
+    assert child.ask("resource:getrlimit", resource.RLIMIT_CPU) == [60, 60]
 
 
 def test_a_long_header_of_safetensors_is_refused_before_it_is_parsed(tmp_path: Path) -> None:

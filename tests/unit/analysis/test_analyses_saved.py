@@ -20,6 +20,7 @@ from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of
 from emoact.analysis.verify import verify_analyses
+from emoact.decode import sealed, unsealed
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.stats import catalogue
 from emoact.stats.result import AnalysisResult
@@ -261,6 +262,19 @@ def test_a_damaged_analysis_does_not_count_and_is_made_again(
     again.check()
     assert again.run_id == "r2"
     assert [path.name for path in root.analysis.iterdir()] == [saved.id]
+
+
+@pytest.mark.parametrize("name", ["../../private", "0" * 20])
+def test_an_analysis_that_is_not_what_its_folder_says_is_refused(
+    saved: SavedAnalysis, root: ResultsRoot, analysed: Analysed, name: str
+) -> None:
+    where = saved.path / "analysis.json"
+    fields, _ = unsealed(json.loads(where.read_text()))
+    where.write_text(json.dumps(sealed({**fields, "id": name})))
+    with pytest.raises(FileRefusedError, match="another folder"):
+        SavedAnalysis.open(saved.path)
+    # Whatever names its folder by its id, to send it to object storage, would take another one.
+    assert saved_already(root, analysed[1], FAST) is None
 
 
 def _truncate(path: Path) -> None:
