@@ -6,10 +6,14 @@ import hashlib
 import hmac
 import os
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.navigation.page import Page
+from streamlit.runtime.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emoact.errors import EmoactError
 from emoact.numbers import some
@@ -27,6 +31,8 @@ _FRAMED = "framed"
 _KNOWN = "password-known"
 _COOKIE = "emoact"
 _PAUSE_S = 1.0
+_LET_IN: set[str] = set()
+"""Sessions that have given the password."""
 _SELECTED = (
     '[data-testid="stButtonGroup"] button[data-selected="true"] *,'
     '[data-testid="stSliderThumbValue"]'
@@ -130,15 +136,36 @@ def _refuse_strangers() -> None:
         st.stop()
 
 
+class _Guarded(Runtime):
+    """The server, which takes no upload of a session that has not given the password."""
+
+    def is_active_session(self, session_id: str) -> bool:
+        """True when an upload of that session is read."""
+        return session_id in _LET_IN and super().is_active_session(session_id)
+
+
 def _ask_for_password() -> None:
-    """End the script until the password of `EMOACT_PASSWORD` was typed, where there is one.
+    """End the script until the password of `EMOACT_PASSWORD` was given, where there is one."""
+    password, context = os.environ.get(PASSWORD, ""), get_script_run_ctx()
+    if not password:
+        return
+    if runtime.exists() and not isinstance(server := runtime.get_instance(), _Guarded):
+        server.__class__ = _Guarded
+        files: Any = getattr(context, "uploaded_file_mgr", None)
+        # What came before the first page of this server was shown.
+        for session in list(getattr(files, "file_storage", ())):
+            files.remove_session_files(session)
+    if not st.session_state.get(_KNOWN):
+        _let_in(password)
+    _LET_IN.add(getattr(context, "session_id", ""))
+
+
+def _let_in(password: str) -> None:
+    """End the script until the password was typed.
 
     It may stand in the address as `?password=`, from which it is removed. A cookie of the browser
     session then lets its next tabs in.
     """
-    password = os.environ.get(PASSWORD, "")
-    if not password or st.session_state.get(_KNOWN):
-        return
     pass_ = hmac.new(password.encode(), b"emoact dashboard", hashlib.sha256).hexdigest()
     if hmac.compare_digest(str(st.context.cookies.get(_COOKIE)).encode(), pass_.encode()):
         st.session_state[_KNOWN] = True

@@ -75,7 +75,7 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
     monkeypatch.setenv("EMOACT_PASSWORD", "open sesame")
     with serving(results, tmp_path / "server.log") as server:
         without, wrong, right = (
-            Session(page="runs", query=query)
+            Session(page="runs", query=query, upload=b"x")
             for query in ("", "password=sesame", "password=open%20sesame")
         )
         visit_together([without, wrong, right], server.url, seconds=30.0, runs=2)
@@ -99,6 +99,7 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
     shown = ["20260131-140500-aaaa" in "\n".join(session.texts) for session in sessions]
     assert shown == [False, False, True, True, False]
     assert "This is not the password" in "\n".join(wrong.texts)
+    assert [session.taken for session in (without, wrong, right)] == [400, 400, 204]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -24,6 +27,7 @@ class Session:
         remembers: False does not look into the messages, which is dear.
         origin: Address of the page that asks, as its browser states it.
         cookie: What its browser kept.
+        upload: File to send; the status of the answer is kept in `taken`.
     """
 
     page: str
@@ -34,8 +38,11 @@ class Session:
     remembers: bool = True
     origin: str | None = None
     cookie: str = ""
+    upload: bytes = b""
+    taken: int = 0
     _parts: dict[str, float] = field(default_factory=dict)
     _hash: str = ""
+    _session: str = ""
 
     def visit(self, url: str, seconds: float, runs: int = 1_000_000) -> None:
         """Open the page and keep its parts alive, for a time or until so many scripts ended."""
@@ -55,6 +62,9 @@ class Session:
                 except ConnectionClosed as closed:
                     self.failures.append(f"the connection ended: {closed}")
                     return
+                if self.upload and self.runs:
+                    self.taken = self._send(url)
+                    self.upload = b""
                 now = time.monotonic()
                 for part, every in list(self._parts.items()):
                     if now >= due.setdefault(part, now + every):
@@ -72,6 +82,27 @@ class Session:
         state.is_auto_rerun = bool(part)
         connection.send(asked.SerializeToString())
 
+    def _send(self, url: str) -> int:
+        """Upload as a page does, with the token against requests of other pages."""
+        server = HTTPConnection(urlsplit(url).netloc, timeout=20)
+        with closing(server):
+            server.request("GET", "/_stcore/health")
+            answer = server.getresponse()
+            answer.read()
+            cookie = str(answer.getheader("Set-Cookie")).partition(";")[0]
+            head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+            server.request(
+                "PUT",
+                f"/_stcore/upload_file/{self._session}/f",
+                head + self.upload + b"\r\n--x--\r\n",
+                {
+                    "Content-Type": "multipart/form-data; boundary=x",
+                    "Cookie": cookie,
+                    "X-Xsrftoken": cookie.partition("=")[2],
+                },
+            )
+            return server.getresponse().status
+
     def _take(self, data: str | bytes) -> None:
         assert isinstance(data, bytes)
         message = ForwardMsg()
@@ -79,6 +110,7 @@ class Session:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._hash = message.new_session.page_script_hash
+            self._session = message.new_session.initialize.session_id
         elif kind == "auto_rerun":
             self._parts[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "stop_auto_rerun":
