@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from scipy.spatial.distance import cosine as scipy_cosine
 
 from emoact.stats.cosine import (
@@ -29,6 +30,11 @@ def test_plain_cosine_agrees_with_scipy() -> None:
     first, second = RNG.normal(size=(2, 5, 30))
     expected = [1 - scipy_cosine(a, b) for a, b in zip(first, second, strict=True)]
     np.testing.assert_allclose(plain_cosine(first, second), expected, rtol=0, atol=1e-12)
+
+
+def test_shapes_are_checked_while_the_tests_run() -> None:
+    with pytest.raises(TypeCheckError, match="plain_cosine"):
+        plain_cosine(np.zeros((2, 3)), np.zeros((2, 4)))
 
 
 def test_cosine_with_the_opposite_is_minus_one() -> None:

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,30 @@ from emoact.store.verify import is_ok, verify_files
 from tests.support.planted import plant_grid, plant_unit
 
 DEEP = "[" * 900 + "]" * 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One file of activations whose summary is kept."""
+
+    path: Path
+    root: ResultsRoot
+    summary: Path
+
+    def again(self) -> UnitMeasures:
+        return unit_measures(self.root, "gpt2", "anger")
+
+    def is_measured_again(self) -> bool:
+        return same(self.again(), measure_file(self.path))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    path = plant_unit(tmp_path, "gpt2", "anger")
+    root = ResultsRoot(tmp_path)
+    unit_measures(root, "gpt2", "anger")
+    (summary,) = root.summaries.iterdir()
+    return Kept(path=path, root=root, summary=summary)
 
 
 def same(one: UnitMeasures, other: UnitMeasures) -> bool:
@@ -65,6 +90,11 @@ def _forge(summary: Path, scale: float = 1.0, **changes: Any) -> Path:
     ((key, text),) = words.items()
     words = {key: json.dumps({**json.loads(text), **changes}).replace('"DEEP"', DEEP)}
     content = save({k: v * scale if k.endswith(".l2") else v for k, v in arrays.items()}, words)
+    return _replace(summary, content)
+
+
+def _replace(summary: Path, content: bytes) -> Path:
+    """Put a content in place of a summary, under the name that belongs to it."""
     summary.unlink()
     digest = hashlib.sha256(content).hexdigest()[:32]
     named = summary.with_name(f"{summary.stem.partition('-')[0]}-{digest}.safetensors")
@@ -72,22 +102,16 @@ def _forge(summary: Path, scale: float = 1.0, **changes: Any) -> Path:
     return named
 
 
-def test_numbers_that_were_changed_in_a_summary_are_not_shown(tmp_path: Path) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (summary,) = root.summaries.glob("*.safetensors")
-    _forge(summary, 1000.0).rename(summary)
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+def test_numbers_that_were_changed_in_a_summary_are_not_shown(kept: Kept) -> None:
+    _forge(kept.summary, 1000.0).rename(kept.summary)
+    assert kept.is_measured_again()
 
 
-def test_verify_measures_again_what_a_summary_with_its_own_hash_says(tmp_path: Path) -> None:
-    plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
+def test_verify_measures_again_what_a_summary_with_its_own_hash_says(
+    tmp_path: Path, kept: Kept
+) -> None:
     assert is_ok(verify_files(tmp_path).findings)
-    (summary,) = root.summaries.glob("*.safetensors")
-    _forge(summary, 1000.0)
+    _forge(kept.summary, 1000.0)
     (finding,) = [f for f in verify_files(tmp_path).findings if f.code == "summary_differs"]
     assert finding.severity == "error"
     assert finding.message.startswith("resid_pre.l2 is not what activations_anger.pkl holds")
@@ -112,31 +136,23 @@ def test_verify_measures_again_what_a_summary_with_its_own_hash_says(tmp_path: P
     ],
     ids=str,
 )
-def test_words_that_no_summary_has_are_measured_again(
-    tmp_path: Path, changes: dict[str, Any]
-) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (summary,) = root.summaries.glob("*.safetensors")
-    _forge(summary, **changes)
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+def test_words_that_no_summary_has_are_measured_again(kept: Kept, changes: dict[str, Any]) -> None:
+    _forge(kept.summary, **changes)
+    assert kept.is_measured_again()
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
-def test_another_thing_in_place_of_a_summary_is_passed_over(tmp_path: Path, kind: str) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (summary,) = root.summaries.glob("*.safetensors")
-    summary.rename(tmp_path / "aside")
+def test_another_thing_in_place_of_a_summary_is_passed_over(
+    tmp_path: Path, kept: Kept, kind: str
+) -> None:
+    kept.summary.rename(tmp_path / "aside")
     place = {
         "pipe": os.mkfifo,
         "folder": os.mkdir,
         "link": lambda at: at.symlink_to(tmp_path / "aside"),
     }
-    place[kind](summary)
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+    place[kind](kept.summary)
+    assert kept.is_measured_again()
 
 
 def test_a_file_that_was_written_again_is_measured_again_and_its_old_summary_goes(
@@ -195,21 +211,17 @@ def test_a_copied_folder_needs_no_measuring(
         lambda data: data.replace(b'\\"notes\\"', b'\\"notez\\"', 1),
     ],
 )
-def test_a_damaged_summary_is_measured_again(tmp_path: Path, damage: object) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (summary,) = root.summaries.glob("*.safetensors")
-    whole = summary.read_bytes()
+def test_a_damaged_summary_is_measured_again(tmp_path: Path, kept: Kept, damage: object) -> None:
+    whole = kept.summary.read_bytes()
     broken = damage(whole)  # type: ignore[operator]
     assert broken != whole
-    summary.write_bytes(broken)
+    kept.summary.write_bytes(broken)
     assert [found.code for found in verify_files(tmp_path).findings] == [
         "unrecorded",
         "summary_damaged",
     ]
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
-    assert summary.read_bytes() == whole
+    assert kept.is_measured_again()
+    assert kept.summary.read_bytes() == whole
 
 
 def test_what_was_measured_can_be_asked_for_without_measuring(
@@ -228,23 +240,10 @@ def test_what_was_measured_can_be_asked_for_without_measuring(
     assert measured == []
 
 
-def test_a_pipe_in_place_of_a_summary_does_not_block(tmp_path: Path) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (kept,) = root.summaries.iterdir()
-    kept.unlink()
-    os.mkfifo(kept)
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
-
-
-def test_measures_outlive_the_removal_of_their_summary(tmp_path: Path) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    held = unit_measures(root, "gpt2", "anger")
-    shutil.rmtree(root.summaries)
-    assert same(held, measure_file(path))
+def test_measures_outlive_the_removal_of_their_summary(kept: Kept) -> None:
+    held = kept.again()
+    shutil.rmtree(kept.root.summaries)
+    assert same(held, measure_file(kept.path))
 
 
 def test_a_folder_that_cannot_be_written_is_measured_in_memory(
@@ -296,14 +295,11 @@ def test_refused_files_are_problems_and_never_summarised(tmp_path: Path) -> None
 
 
 def test_the_version_of_the_summary_is_part_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
     monkeypatch.setattr(summary_file, "SUMMARY_VERSION", summary_file.SUMMARY_VERSION + 1)
     measured = count_measuring(monkeypatch)
-    unit_measures(root, "gpt2", "anger")
+    kept.again()
     assert len(measured) == 1
 
 
@@ -321,20 +317,13 @@ def test_the_version_of_the_summary_is_part_of_it(
     ],
 )
 def test_a_summary_of_other_types_or_texts_is_measured_again(
-    tmp_path: Path, found: str, forged: str
+    kept: Kept, found: str, forged: str
 ) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    root = ResultsRoot(tmp_path)
-    unit_measures(root, "gpt2", "anger")
-    (summary,) = root.summaries.glob("*.safetensors")
-    data = summary.read_bytes()
+    data = kept.summary.read_bytes()
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     assert found in json.dumps(header)
     text = json.dumps(header).replace(found, forged).encode()
     content = len(text).to_bytes(8, "little") + text + data[8 + size :]
-    summary.unlink()
-    digest = hashlib.sha256(content).hexdigest()[:32]
-    name = f"{summary.stem.partition('-')[0]}-{digest}.safetensors"
-    summary.with_name(name).write_bytes(content)
-    assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
+    _replace(kept.summary, content)
+    assert kept.is_measured_again()
