@@ -23,7 +23,9 @@ from emoact.store.read.limits import Refused
 ArrayType = Literal["float32", "int32", "int64"]
 CHUNK_BYTES = 8 << 20
 """Largest chunk, unless one row is larger. A reader holds a few of them."""
-_LEVEL = 6
+_LEVELS = {"whole": 6, "rounded": 5}
+PAGE = 1 << 15
+"""Numbers that the codec packs at once: they stay in the processor's cache."""
 _LARGEST_ROW = 1 << 22
 """Numbers of one row; a row is one position, or one number."""
 
@@ -172,13 +174,17 @@ def encode(values: np.ndarray[Any, np.dtype[Any]], *, n_dropped: int = 0) -> byt
         values: The numbers.
         n_dropped: Last bits of floating-point numbers that rounding has made zero.
     """
-    from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
+    from pcodec import ChunkConfig, DeltaSpec, ModeSpec, PagingSpec, standalone
 
     if values.dtype.kind == "f":
-        # What the codec would find out by trying costs a fifth of its time; a level of 8 makes
-        # files smaller by 0.7 % and takes a quarter more.
-        mode = ModeSpec.try_float_quant(n_dropped) if n_dropped else ModeSpec.classic()
-        config = ChunkConfig(compression_level=_LEVEL, mode_spec=mode, delta_spec=DeltaSpec.no_op())
+        # What the codec would find out by trying costs a fifth of its time. One level more makes
+        # files smaller by 0.4 % (rounded ones by 1.4 %) and takes 18 % (8 %) more.
+        config = ChunkConfig(
+            compression_level=_LEVELS["rounded" if n_dropped else "whole"],
+            mode_spec=ModeSpec.try_float_quant(n_dropped) if n_dropped else ModeSpec.classic(),
+            delta_spec=DeltaSpec.no_op(),
+            paging_spec=PagingSpec.equal_pages_up_to(PAGE),
+        )
     else:
         config = ChunkConfig()
     return bytes(standalone.simple_compress(values.reshape(-1), config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -18,6 +19,7 @@ from emoact.store.compact.archive import ArchiveWriter
 from emoact.store.compact.arrays import Form, as_json, encode
 from emoact.store.compact.writing import (
     POOLED_DIMENSIONS,
+    Chunk,
     checked_words,
     in_chunks,
     new_archive,
@@ -90,9 +92,11 @@ def _add(
         dtype="float32",
     )
     archive.add(form.document_name, as_json(form.document()))
+    spare = deque[Chunk]()
     for layer in range(pooled.shape[1]):
-        for block, rows in enumerate(in_chunks(iter([pooled[:, layer]]), form)):
+        for block, rows in enumerate(in_chunks(iter([pooled[:, layer]]), form, spare)):
             archive.add(form.chunk_name(block, layer), encode(rows))
+            spare.append(rows)
 
 
 def _unit_of(

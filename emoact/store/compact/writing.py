@@ -22,12 +22,13 @@ from emoact.sites import Site
 from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
-from emoact.store.compact.arrays import Form, as_json, encode
+from emoact.store.compact.arrays import PAGE, Form, as_json, encode
 from emoact.store.protocol import CompactStore, Written
 from emoact.store.shard import Activations
 from emoact.store.write import check_parts
 
 FORMAT = 1
+Chunk = Float32[np.ndarray, "row *width"]
 POOLED_DIMENSIONS = ("prompt", "layer", "width")
 """Dimensions of an array of pooled vectors."""
 _EXPONENT = np.uint32(0x7F800000)
@@ -135,19 +136,28 @@ def round_values(
     dropped = np.uint32(23 - MANTISSA_BITS[precision])
     if not dropped:
         return values
-    bits: UInt32[np.ndarray, "*shape"] = np.ascontiguousarray(values).view(np.uint32)
-    exponent = bits & _EXPONENT
+    whole: UInt32[np.ndarray, " value"] = np.ascontiguousarray(values).view(np.uint32).reshape(-1)
+    found = np.empty_like(whole)
     one = np.uint32(1)
     half = (one << (dropped - one)) - one
-    rounded = (bits + half + ((bits >> dropped) & one)) >> dropped << dropped
-    kept = (exponent == 0) | (exponent == _EXPONENT)
-    found = np.where(kept, bits, rounded).view(np.float32)
-    if (~kept & ~np.isfinite(found)).any():
-        raise EmoactError(
-            f"a value beyond {np.finfo(np.float32).max:.3g} cannot be rounded to {precision}",
-            remedy="Write the unit with --precision lossless.",
-        )
-    return found
+    # A block stays in the processor's cache.
+    for start in range(0, len(whole), PAGE):
+        bits, rounded = whole[start : start + PAGE], found[start : start + PAGE]
+        np.right_shift(bits, dropped, out=rounded)
+        rounded &= one
+        rounded += bits
+        rounded += half
+        rounded &= ~((one << dropped) - one)
+        exponent = bits & _EXPONENT
+        kept = (exponent == 0) | (exponent == _EXPONENT)
+        if ((rounded & _EXPONENT == _EXPONENT) & ~kept).any():
+            raise EmoactError(
+                f"a value beyond {np.finfo(np.float32).max:.3g} cannot be rounded to {precision}",
+                remedy="Write the unit with --precision lossless.",
+            )
+        if kept.any():
+            rounded[kept] = bits[kept]
+    return found.view(np.float32).reshape(values.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,25 +267,31 @@ def _write(
         add_plain_array(archive, "index", "position", sharing.index)
         for name, form in forms.items():
             archive.add(form.document_name, as_json(form.document()))
+            spare = deque[Chunk]()
             chunks = (
                 (form.chunk_name(block, at), rows)
                 for at, layer in enumerate(shard.layout.layers(name))
-                for block, rows in enumerate(_blocks(shard, name, layer, form, sharing))
+                for block, rows in enumerate(_blocks(shard, name, layer, form, sharing, spare))
             )
-            for member, text in _packed(chunks, precision):
+            for member, text in _packed(chunks, precision, spare):
                 archive.add(member, text)
         return archive.finish()
 
 
 def _packed(
-    chunks: Iterator[tuple[str, Float32[np.ndarray, "row *width"]]], precision: Precision
+    chunks: Iterator[tuple[str, Chunk]], precision: Precision, spare: deque[Chunk]
 ) -> Iterator[tuple[str, bytes]]:
-    """The chunks as pcodec stores them, in their order; a few are packed at once."""
+    """The chunks as pcodec stores them, in their order; a few are packed at once.
+
+    `spare` gets the arrays of packed chunks.
+    """
     count = min(os.cpu_count() or 1, _THREADS)
     waiting: deque[tuple[str, Future[bytes]]] = deque()
 
-    def pack(rows: Float32[np.ndarray, "row *width"]) -> bytes:
-        return encode(round_values(rows, precision), n_dropped=23 - MANTISSA_BITS[precision])
+    def pack(rows: Chunk) -> bytes:
+        text = encode(round_values(rows, precision), n_dropped=23 - MANTISSA_BITS[precision])
+        spare.append(rows)
+        return text
 
     with ThreadPoolExecutor(count) as executor:
         for member, rows in chunks:
@@ -317,8 +333,13 @@ def add_plain_array(
 
 
 def _blocks(
-    shard: Activations, name: str, layer: int, form: Form, sharing: Sharing
-) -> Iterator[Float32[np.ndarray, "row *width"]]:
+    shard: Activations,
+    name: str,
+    layer: int,
+    form: Form,
+    sharing: Sharing,
+    spare: deque[Chunk],
+) -> Iterator[Chunk]:
     """The rows of the nodes at one layer in chunks, the last one filled with zeros."""
     shares = sites.site(name).has_vectors
 
@@ -332,6 +353,7 @@ def _blocks(
             for sample in range(shard.layout.n_samples)
         ),
         form,
+        spare,
     )
 
 
@@ -348,11 +370,15 @@ def _new_rows(
 
 
 def in_chunks(
-    pieces: Iterator[Float32[np.ndarray, "row *width"]], form: Form
-) -> Iterator[Float32[np.ndarray, "row *width"]]:
-    """The same rows in pieces of the size of a chunk."""
+    pieces: Iterator[Float32[np.ndarray, "row *width"]], form: Form, spare: deque[Chunk]
+) -> Iterator[Chunk]:
+    """The same rows in pieces of the size of a chunk, in arrays that are spare or else new."""
     size = form.chunk_rows
-    chunk, filled = np.zeros((size, *form.row_shape), dtype=np.float32), 0
+
+    def empty() -> Chunk:
+        return spare.popleft() if spare else np.empty((size, *form.row_shape), dtype=np.float32)
+
+    chunk, filled = empty(), 0
     for rows in pieces:
         start = 0
         while start < len(rows):
@@ -361,6 +387,9 @@ def in_chunks(
             start, filled = start + taken, filled + taken
             if filled == size:
                 yield chunk
-                chunk, filled = np.zeros_like(chunk), 0
+                chunk, filled = empty(), 0
     if filled:
+        chunk[filled:] = 0
         yield chunk
+    else:
+        spare.append(chunk)
