@@ -1,25 +1,27 @@
-"""Room for the pooled vectors of very many prompts, on the disk."""
+"""Room for the vectors, draws and counted words of very many prompts, on the disk."""
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import tempfile
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
 from emoact.errors import EmoactError
-from emoact.stats.features import Room
+from emoact.stats.room import Room
 
-LEAST_BYTES = 16 << 20
+LEAST_BYTES = 4 << 20
 """Arrays below this size stay in memory."""
 
 
 class DiskRoom(Room):
-    """Arrays in files without a name, layer after layer, of which memory holds what is in use.
+    """Arrays in files without a name, of which memory holds what is in use.
 
     Args:
         folder: Where the files are; they vanish with the arrays, or with the process.
@@ -36,9 +38,19 @@ class DiskRoom(Room):
             EmoactError: The disk has no room for it.
         """
         n_prompts, n_layers, width = shape
-        n_bytes = 4 * n_prompts * n_layers * width
-        if n_bytes < LEAST_BYTES:
+        if 4 * n_prompts * n_layers * width < LEAST_BYTES:
             return super().empty(shape)
+        return self.table((n_layers, n_prompts, width), np.float32).transpose(1, 0, 2)
+
+    def table(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
+        """An array of zeros.
+
+        Raises:
+            EmoactError: The disk has no room for it.
+        """
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        if n_bytes < LEAST_BYTES:
+            return super().table(shape, dtype)
         try:
             with tempfile.TemporaryFile(dir=self._folder) as file:
                 # A page for which there is no room later would end the process.
@@ -46,13 +58,12 @@ class DiskRoom(Room):
                 mapped = mmap.mmap(file.fileno(), n_bytes)
         except OSError as error:
             raise EmoactError(
-                f"{self._folder} has no room for {n_bytes:,} bytes of pooled vectors: "
+                f"{self._folder} has no room for {n_bytes:,} bytes of vectors and draws: "
                 f"{error.strerror}",
                 remedy="Make room there, or analyse fewer prompts or one site.",
             ) from error
         self._maps.add(mapped)
-        flat = np.frombuffer(mapped, dtype=np.float32)
-        return flat.reshape(n_layers, n_prompts, width).transpose(1, 0, 2)
+        return np.frombuffer(mapped, dtype=dtype).reshape(shape)
 
     def rest(self) -> None:
         """Take all files out of the memory of this process; what is read again comes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -119,10 +120,16 @@ def design_of(
     order = list(range(len(labels)))
     keys = [("prompt", i) if s is None else ("scenario", s) for i, s in enumerate(named)]
     if names is not None:
-        # The last word first, as sorting is stable: the keys of all words at once are large.
-        for place in reversed(range(len(names[0]))):
-            order.sort(key=lambda i, place=place: _natural(names[i][place]))  # type: ignore[misc]
+        # The keys of all words at once are large, and most prompts differ in their first one.
+        order.sort(key=lambda i: _natural(names[i][0]))
         order.sort(key=lambda i: (named[i] is None, _natural(named[i] or "")))
+        alike = itertools.groupby(order, key=lambda i: (named[i], names[i][0]))
+        runs = (list(run) for _, run in alike)
+        order = [
+            i
+            for run in runs
+            for i in (sorted(run, key=lambda i: [*map(_natural, names[i])]) if run[1:] else run)
+        ]
     rank = np.empty(len(labels), dtype=np.int64)
     rank[order] = np.arange(len(labels))
     number = {key: i for i, key in enumerate(dict.fromkeys(keys[i] for i in order))}

@@ -17,6 +17,7 @@ from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, HasProvenance
 from emoact.stats.design import Design, design_of
 from emoact.stats.probes.probes import band
+from emoact.stats.room import MEMORY, Room
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
 
@@ -59,20 +60,6 @@ class ReadableUnit(HasProvenance, Protocol):
     @property
     def prompts(self) -> Sequence[Mapping[str, Any]] | None:
         """One mapping per prompt, or None where the file has none."""
-
-
-class Room:
-    """Room for pooled vectors: memory."""
-
-    def empty(self, shape: tuple[int, ...]) -> Pooled:
-        """An array to be filled."""
-        return np.empty(shape, dtype=np.float32)
-
-    def rest(self) -> None:
-        """Let go of what is not in use."""
-
-
-MEMORY = Room()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,7 +32,7 @@ from emoact.stats.directions.emotion import (
 )
 from emoact.stats.distances.distances import JudgedPair, PairFigures, measure_pair
 from emoact.stats.distances.geometry import projection_cells
-from emoact.stats.features import MEMORY, Room, UnitFeatures, let_go
+from emoact.stats.features import UnitFeatures, let_go
 from emoact.stats.findings.remarks import remarks_on
 from emoact.stats.finite import finite_units
 from emoact.stats.null.significance import Judged, judge_families
@@ -44,6 +44,7 @@ from emoact.stats.probes.headline import control_findings, headline_cells
 from emoact.stats.probes.pairs import EmotionPair, pair_cells, probe_pairs
 from emoact.stats.products import centred_gram, share_vectors
 from emoact.stats.result import AnalysisResult, DirectionKey
+from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import OnProgress, Step, run_steps
 
@@ -105,9 +106,9 @@ def analyse_grid(
     del given
     prepared = prepare_units(let_go(kept), settings, room)
     found, missing_pairs = _Found(), list[Finding]()
-    work = [each for one in prepared for each in _model_steps(one, found, settings)]
+    work = [each for one in prepared for each in _model_steps(one, found, settings, room)]
     for first, second in combinations(prepared, 2):
-        work.extend(_pair_steps(first, second, found, missing_pairs, settings))
+        work.extend(_pair_steps(first, second, found, missing_pairs, settings, room))
     with warnings.catch_warnings():
         # A zero direction becomes a finding below, once, with its place.
         warnings.simplefilter("ignore", ZeroDirectionWarning)
@@ -123,7 +124,9 @@ def _keep(found: _Found, number: int, cells: Callable[[], Iterable[Cell]]) -> No
     found.columns[number] = [(cell.table, catalogue.computed(cell)) for cell in cells()]
 
 
-def _model_steps(prepared: Prepared, found: _Found, settings: AnalysisSettings) -> Iterator[_Work]:
+def _model_steps(
+    prepared: Prepared, found: _Found, settings: AnalysisSettings, room: Room
+) -> Iterator[_Work]:
     """Labels and steps of one model alone, in the order of the rows."""
     model = prepared.model
     bind = functools.partial
@@ -154,7 +157,7 @@ def _model_steps(prepared: Prepared, found: _Found, settings: AnalysisSettings) 
         found.texts[model.model, contrast.emotion] = judge_texts(model, contrast, classifiers)
         return []
 
-    classifiers = TextClassifiers(model.texts, model.n_tokens)
+    classifiers = TextClassifiers(model.texts, model.n_tokens, room)
 
     long, layers = list[_Work](), list[_Work]()
     for contrast in prepared.contrasts:
@@ -187,13 +190,15 @@ def _pair_steps(
     found: _Found,
     missing: list[Finding],
     settings: AnalysisSettings,
+    room: Room,
 ) -> Iterator[_Work]:
     """Comparisons per site; none, and a finding in `missing`, where prompts are not shared."""
     names = (first.model.model, second.model.model)
     try:
         rows = common_rows(first.model, second.model)
         sides = [
-            part_of(each, own, settings) for each, own in zip((first, second), rows, strict=True)
+            part_of(each, own, settings, room)
+            for each, own in zip((first, second), rows, strict=True)
         ]
         kept = sampled_rows(sides[0].model.design, seed=settings.seed)
         parts = [part_of(side, kept, settings) for side in sides]

@@ -11,7 +11,8 @@ from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, Difference, check_comparable, differing_sites
 from emoact.stats.directions.contrast import Contrast, check_labels, make_contrast
 from emoact.stats.distances.distances import EmotionPair, pair_emotions
-from emoact.stats.features import MEMORY, ModelFeatures, Room, UnitFeatures, join_units, let_go
+from emoact.stats.features import ModelFeatures, UnitFeatures, join_units, let_go
+from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
 
 
@@ -43,27 +44,31 @@ def prepare_units(
     found = []
     for own in by_model.values():
         model = join_units(let_go(own), room)
-        contrasts = _contrasts(model, settings)
+        contrasts = _contrasts(model, settings, room)
         pairs = pair_emotions(model.design, contrasts, settings)
         found.append(Prepared(model=model, contrasts=contrasts, pairs=pairs))
     return found
 
 
-def part_of(prepared: Prepared, rows: list[int], settings: AnalysisSettings) -> Prepared:
+def part_of(
+    prepared: Prepared, rows: list[int], settings: AnalysisSettings, room: Room = MEMORY
+) -> Prepared:
     """The model with some of its prompts; unchanged where these are all."""
     model = prepared.model
     if rows == list(range(len(model.prompts))):
         return prepared
     part = model.rows(rows)
-    return Prepared(model=part, contrasts=_contrasts(part, settings))
+    return Prepared(model=part, contrasts=_contrasts(part, settings, room))
 
 
-def _contrasts(model: ModelFeatures, settings: AnalysisSettings) -> tuple[Contrast, ...]:
+def _contrasts(
+    model: ModelFeatures, settings: AnalysisSettings, room: Room
+) -> tuple[Contrast, ...]:
     emotions = check_labels(model.model, model.design.labels, settings)
     found: list[Contrast] = []
     for emotion in emotions:
         beside = found[0] if found else None
-        found.append(make_contrast(model.design, emotion, settings, beside=beside))
+        found.append(make_contrast(model.design, emotion, settings, beside=beside, room=room))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design
+from emoact.stats.room import set_down
 
 BLOCK_NUMBERS = 1 << 20
 """Numbers of one layer that are held in double precision at once."""
@@ -53,6 +54,7 @@ class Centred:
         values: Float64[np.ndarray, "row dimension"] = self.features[rows, layer, own].astype(
             np.float64
         )
+        set_down(self.features)
         for offset in self.offset:
             values -= offset[layer, own]
         if self.scale is not None:
@@ -78,7 +80,10 @@ def blocks(
     size = d_model if n_prompts <= d_model else most
     for start in range(0, d_model, size):
         own = slice(start, start + size)
-        yield own, vectors[rows, layer, own].astype(np.float64, copy=False)
+        part = vectors[rows, layer, own].astype(np.float64, copy=False)
+        if isinstance(vectors, np.ndarray):
+            set_down(vectors)
+        yield own, part
 
 
 def largest_square(vectors: Vectors, layer: int, rows: Any = slice(None)) -> float:

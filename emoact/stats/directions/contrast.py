@@ -13,6 +13,7 @@ from emoact.stats.null.permutation import Relabellings, prepare_relabellings
 from emoact.stats.null.relabelling import Labellings, relabellings
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.null.uncertainty import bootstrap_counts
+from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
 
 KEPT_DRAWS = 500
@@ -53,7 +54,12 @@ class Contrast:
 
 
 def make_contrast(
-    design: Design, emotion: str, settings: AnalysisSettings, *, beside: Contrast | None = None
+    design: Design,
+    emotion: str,
+    settings: AnalysisSettings,
+    *,
+    beside: Contrast | None = None,
+    room: Room = MEMORY,
 ) -> Contrast:
     """The contrast that the settings ask for, with its seeded draws.
 
@@ -62,6 +68,7 @@ def make_contrast(
         emotion: The class that the direction points to.
         settings: Choices of the analysis.
         beside: Another contrast of the same design, whose draws of scenarios are the same.
+        room: Where the draws are kept.
 
     Raises:
         RequestError: The neutral class is missing.
@@ -74,7 +81,7 @@ def make_contrast(
         weights = contrast_grand_mean(design, emotion)
     used = weights[design.label_of] != 0
     relabelled = relabellings(
-        design, emotion, reference, settings.n_permutations, seed=settings.seed
+        design, emotion, reference, settings.n_permutations, seed=settings.seed, room=room
     )
     return Contrast(
         emotion=emotion,
@@ -89,11 +96,9 @@ def make_contrast(
         else scenario_halves(design, settings.n_splits, seed=settings.seed),
         draws=beside.draws
         if beside
-        else bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed),
-        relabelled=Labellings(
-            bits=relabelled.bits[: 1 + KEPT_DRAWS].copy(), n_prompts=design.n_prompts
-        ),
-        plan=prepare_relabellings(design, relabelled, used),
+        else bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed, room=room),
+        relabelled=relabelled.first(1 + KEPT_DRAWS),
+        plan=prepare_relabellings(design, relabelled, used, room=room),
     )
 
 

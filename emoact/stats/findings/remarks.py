@@ -14,6 +14,7 @@ from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.uncertainty import LEAST_FREEDOM
 from emoact.stats.probes.accuracy import MIN_UNITS
+from emoact.stats.room import set_down
 from emoact.stats.settings import AnalysisSettings
 
 UNEQUAL = 1.5
@@ -108,16 +109,22 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
 
 def _repeated(model: ModelFeatures) -> int:
     """Prompts with text and vector of an earlier one of their class in another scenario."""
-    last = next(iter(model.sites.values()))[:, -1].astype(np.float64)
+    last = next(iter(model.sites.values()))[:, -1]
+
+    def key(row: int) -> tuple[int, str | bytes]:
+        return int(model.design.label_of[row]), model.prompts[row].text or last[row].tobytes()
+
+    hashes = [hash(key(row)) for row in range(len(model.prompts))]
+    _, place, often = np.unique(hashes, return_inverse=True, return_counts=True)
     first: dict[tuple[int, str | bytes], int] = {}
     repeated = 0
-    for row, prompt in enumerate(model.prompts):
-        key = (int(model.design.label_of[row]), prompt.text or last[row].tobytes())
-        other = first.setdefault(key, row)
+    for row in np.flatnonzero(often[place] > 1).tolist():
+        other = first.setdefault(key(row), row)
         apart = model.design.scenario_of[row] != model.design.scenario_of[other]
-        size = float(np.linalg.norm(last[row]))
+        here, there = (last[each].astype(np.float64) for each in (row, other))
         # Batches of other sizes round otherwise; a vector of zeros is a layer without values.
-        repeated += bool(apart and np.linalg.norm(last[row] - last[other]) < 1e-3 * size)
+        repeated += bool(apart and np.linalg.norm(here - there) < 1e-3 * np.linalg.norm(here))
+    set_down(last)
     return repeated
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.stats.design import Design
 from emoact.stats.null.relabelling import Labellings
 from emoact.stats.products import Vectors, blocks, compact, scenario_sums, without_scenarios
+from emoact.stats.room import MEMORY, Room
 
 _CHUNK = 256
 """Most relabellings whose sums are held in memory at once."""
@@ -124,7 +125,11 @@ class PermutationTest:
 
 
 def prepare_relabellings(
-    design: Design, draws: Labellings, pool: Bool[np.ndarray, " prompt"]
+    design: Design,
+    draws: Labellings,
+    pool: Bool[np.ndarray, " prompt"],
+    *,
+    room: Room = MEMORY,
 ) -> Relabellings:
     """Relabellings, from `relabellings`, of the prompts of the emotion and of its reference."""
     used = np.flatnonzero(pool)
@@ -145,7 +150,7 @@ def prepare_relabellings(
         blocks.append(pairs[~split] if number == 2 else members)
     plan = Relabellings(
         used=used,
-        chosen=draws.only(used),
+        chosen=draws.only(used, room),
         scenario_of=scenario_of,
         first=first,
         second=second,

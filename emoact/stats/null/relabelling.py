@@ -10,9 +10,13 @@ from jaxtyping import Bool, Int, UInt8
 
 from emoact.errors import RequestError
 from emoact.stats.design import Design
+from emoact.stats.room import MEMORY, Room, set_down
 
 OUTSIDE = -1
 """Group of a prompt that takes no part."""
+
+_BLOCK = 1 << 11
+"""Prompts or scenarios, a multiple of 8, after which a file is set down."""
 
 _AT_ONCE = 1 << 20
 """Random numbers that are sorted at once."""
@@ -30,19 +34,22 @@ class Labellings:
 
     def __getitem__(self, rows: slice) -> Bool[np.ndarray, "draw prompt"]:
         found = np.unpackbits(self.bits[rows], axis=1, count=self.n_prompts)
+        set_down(self.bits)
         return np.asarray(found.view(np.bool_))
 
     def first(self, n_draws: int) -> Labellings:
         """The first rows."""
         return Labellings(bits=self.bits[:n_draws], n_prompts=self.n_prompts)
 
-    def only(self, used: Int[np.ndarray, " used"]) -> Labellings:
+    def only(self, used: Int[np.ndarray, " used"], room: Room = MEMORY) -> Labellings:
         """The rows of some of the prompts."""
         if len(used) == self.n_prompts:
             return self
         at_once = max(1, _AT_ONCE // self.n_prompts)
-        parts = [self[at : at + at_once][:, used] for at in range(0, len(self), at_once)]
-        bits = np.concatenate([np.packbits(part, axis=1) for part in parts])
+        bits = room.table((len(self), -(-len(used) // 8)), np.uint8)
+        for at in range(0, len(self), at_once):
+            bits[at : at + at_once] = np.packbits(self[at : at + at_once][:, used], axis=1)
+            set_down(bits)
         return Labellings(bits=bits, n_prompts=len(used))
 
 
@@ -53,6 +60,7 @@ def relabellings(
     n_permutations: int = 2000,
     *,
     seed: int = 0,
+    room: Room = MEMORY,
 ) -> Labellings:
     """True for the prompts that count as the emotion; row 0 is the truth, the others are shuffled.
 
@@ -64,18 +72,24 @@ def relabellings(
         groups[design.label_of == design.index(label)] = 0
     groups[design.label_of == design.index(emotion)] = 1
     # Of very many prompts a byte for each label is too much: eight draws of a prompt are one.
-    packed = np.zeros((design.n_prompts, n_permutations // 8 + 1), dtype=np.uint8)
-    for rows, members, moved in _moves(design, groups, n_permutations, seed=seed):
+    packed = room.table((design.n_prompts, n_permutations // 8 + 1), np.uint8)
+    moves = _moves(design, groups, n_permutations, seed=seed)
+    for number, (rows, members, moved) in enumerate(moves):
         chosen = moved == 1
         if rows.start == 1:
             chosen = np.vstack([groups[members] == 1, chosen])
         own = np.packbits(chosen, axis=0).T
         packed[members, rows.start // 8 : rows.start // 8 + own.shape[1]] = own
-    bits = np.empty((8 * packed.shape[1], -(-design.n_prompts // 8)), dtype=np.uint8)
-    for place, column in enumerate(packed.T):
-        eight = np.unpackbits(column[None], axis=0)
-        bits[8 * place : 8 * place + 8] = np.packbits(eight, axis=1)
-    return Labellings(bits=bits[: 1 + n_permutations], n_prompts=design.n_prompts)
+        if number % _BLOCK == 0 or len(members) > _BLOCK:
+            set_down(packed)
+    bits = room.table((1 + n_permutations, -(-design.n_prompts // 8)), np.uint8)
+    for start in range(0, design.n_prompts, _BLOCK):
+        drawn = np.unpackbits(packed[start : start + _BLOCK], axis=1, count=1 + n_permutations)
+        own = np.packbits(drawn, axis=0).T
+        bits[:, start // 8 : start // 8 + own.shape[1]] = own
+        set_down(packed)
+        set_down(bits)
+    return Labellings(bits=bits, n_prompts=design.n_prompts)
 
 
 def shuffled_groups(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
+from emoact.stats.room import MEMORY, Room, set_down
 
 LEAST_FREEDOM = 10
 """Degrees of freedom below which there is no interval: the variance itself is then too uncertain.
@@ -16,13 +17,13 @@ _AT_ONCE = 1 << 20
 
 
 def bootstrap_counts(
-    design: Design, n_draws: int = 1000, *, seed: int = 0
+    design: Design, n_draws: int = 1000, *, seed: int = 0, room: Room = MEMORY
 ) -> Int[np.ndarray, "draw scenario"]:
     """Bootstrap counts of each scenario, drawn among those that hold the same classes."""
     rng = np.random.default_rng([seed, 3])
     pattern = design.pattern_of
     # Of very many scenarios this is a large matrix; they are Poisson of mean 1, far below 127.
-    counts = np.zeros((n_draws, design.n_scenarios), dtype=np.int8)
+    counts = room.table((n_draws, design.n_scenarios), np.int8)
     for value in range(int(pattern.max()) + 1):
         scenarios = np.flatnonzero(pattern == value)
         n = len(scenarios)
@@ -30,6 +31,7 @@ def bootstrap_counts(
         for start in range(0, n_draws, at_once):
             rows = counts[start : start + at_once]
             rows[:, scenarios] = rng.multinomial(n, np.full(n, 1 / n), size=len(rows))
+            set_down(counts)
     return counts
 
 

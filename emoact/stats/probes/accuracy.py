@@ -14,6 +14,7 @@ from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import design_interval
 from emoact.stats.products import BLOCK_NUMBERS
+from emoact.stats.room import set_down
 
 Verdict = Literal[
     "beyond_words",
@@ -99,8 +100,11 @@ def measure_accuracies(
     def drawn(values: Iterable[Float64[np.ndarray, " prompt"]]) -> Float64[np.ndarray, "drawn row"]:
         """Sums over the prompts, in the data and in every draw of scenarios."""
         own = np.stack([scenarios @ row for row in values], axis=1)
-        chunks = (draws[at : at + at_once] for at in range(0, len(draws), at_once))
-        return np.vstack([own.sum(axis=0), *(chunk.astype(np.float64) @ own for chunk in chunks)])
+        chunks = [own.sum(axis=0)[None]]
+        for at in range(0, len(draws), at_once):
+            chunks.append(draws[at : at + at_once].astype(np.float64) @ own)
+            set_down(draws)
+        return np.concatenate(chunks)
 
     sums, counts = [], []
     for members in (is_emotion, ~is_emotion):
@@ -133,7 +137,8 @@ def balanced_accuracy(
     """Mean over both classes of the mean correctness of decided prompts; NaN without a class."""
     decided = np.isfinite(correct)
     sides = [correct[decided & members] for members in (is_emotion, ~is_emotion)]
-    return float(np.mean([side.mean() if len(side) else np.nan for side in sides]))
+    means = [side.mean(dtype=np.float64) if len(side) else np.nan for side in sides]
+    return float(np.mean(means))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

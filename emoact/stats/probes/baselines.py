@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64, Int
 
 from emoact.stats.probes.logistic import class_weights, kernel_decisions, logistic_decisions
 from emoact.stats.probes.probes import MANY_PROMPTS, Split, standardised
+from emoact.stats.room import MEMORY, Room, set_down
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -40,8 +41,10 @@ class TextClassifiers:
     serves languages that do not separate words.
     """
 
-    def __init__(self, texts: Sequence[str], n_tokens: Int[np.ndarray, " prompt"]) -> None:
-        self._texts = list(texts)
+    def __init__(
+        self, texts: Sequence[str], n_tokens: Int[np.ndarray, " prompt"], room: Room = MEMORY
+    ) -> None:
+        self._texts, self._room = texts, room
         self._lengths = n_tokens[:, None].astype(np.float64)
 
     @property
@@ -98,15 +101,15 @@ class TextClassifiers:
 
     @cached_property
     def _single(self) -> Bool[np.ndarray, " feature"]:
-        return np.array([" " not in name for name in self._counted_words[1]], dtype=bool)
+        return self._counted_words[1]
 
     @cached_property
-    def _counted_words(self) -> tuple[Sequence[csr_matrix], Sequence[str]]:
-        return _counted(self._texts, token_pattern=_WORDS, ngram_range=(1, 2))
+    def _counted_words(self) -> tuple[Sequence[csr_matrix], Bool[np.ndarray, " feature"]]:
+        return _counted(self._texts, self._room, token_pattern=_WORDS, ngram_range=(1, 2))
 
     @cached_property
     def _characters(self) -> Sequence[csr_matrix]:
-        return _counted(self._texts, analyzer="char_wb", ngram_range=(2, 4))[0]
+        return _counted(self._texts, self._room, analyzer="char_wb", ngram_range=(2, 4))[0]
 
 
 def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt feature"]:
@@ -127,24 +130,40 @@ def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt fe
     )
 
 
-def _counted(texts: Sequence[str], **options: Any) -> tuple[Sequence[csr_matrix], Sequence[str]]:
-    """Counts of each word in each text, in blocks of `_TEXTS` texts, and the words."""
+def _counted(
+    texts: Sequence[str], room: Room, **options: Any
+) -> tuple[Sequence[csr_matrix], Bool[np.ndarray, " feature"]]:
+    """Counts of each word in each text, in blocks of `_TEXTS` texts, and which words are single."""
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
     analysed = CountVectorizer(**options).build_analyzer()
-    names = sorted({word for text in texts for word in analysed(text)})
+    found, longest, n_words = set[str](), 0, 0
+    for text in texts:
+        own = analysed(text)
+        longest, n_words = max(longest, len(own)), n_words + len(own)
+        found.update(own)
+    names = sorted(found)
+    del found
+    single = np.array([" " not in name for name in names] or [True])
     if not names:
         empty = (csr_matrix((min(_TEXTS, len(texts) - at), 1)) for at in _starts(len(texts)))
-        return list(empty), ["word"]
+        return list(empty), single
     counter = CountVectorizer(vocabulary=names, dtype=np.int32, **options)
+    del names
     # What scikit-learn holds while it counts is several times what is left.
-    blocks = []
+    data = room.table((n_words,), np.min_scalar_type(longest))
+    indices = room.table((n_words,), np.int32)
+    blocks, end = list[csr_matrix](), 0
     for at in _starts(len(texts)):
-        blocks.append(counter.transform(texts[at : at + _TEXTS]))
-        # A byte for each count where they are that small.
-        blocks[-1].data = blocks[-1].data.astype(np.min_scalar_type(blocks[-1].data.max(initial=0)))
-    return blocks, names
+        block = counter.transform(texts[at : at + _TEXTS])
+        start, end = end, end + block.nnz
+        data[start:end], indices[start:end] = block.data, block.indices
+        parts = (data[start:end], indices[start:end], block.indptr)
+        blocks.append(csr_matrix(parts, block.shape, copy=False))
+        set_down(data)
+        set_down(indices)
+    return blocks, single
 
 
 def _starts(n_texts: int) -> range:
@@ -202,6 +221,8 @@ def _many_decisions(
             data = own.data.astype(np.float64)
             data = 1 + np.log(data) if weighted else data
             yield slice(at, at + _TEXTS), csr_matrix((data, own.indices, own.indptr), own.shape)
+            set_down(own.data)
+            set_down(own.indices)
 
     lengths = np.ones(len(train))
     if weighted:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float16, Float64
 
 from emoact.measures import Cell, Columns
 from emoact.stats.directions.contrast import Contrast
@@ -31,7 +31,7 @@ from emoact.stats.probes.probes import (
     inner_splits,
 )
 
-Correct = Float64[np.ndarray, " prompt"]
+Correct = Float16[np.ndarray, " prompt"]
 Decide = Callable[[Sequence[Split]], Float64[np.ndarray, " prompt"]]
 
 
@@ -46,7 +46,7 @@ class Candidate:
     """
 
     correct: Mapping[str, Correct]
-    inner: Mapping[str, Float64[np.ndarray, "fold prompt"]]
+    inner: Mapping[str, Float16[np.ndarray, "fold prompt"]]
 
 
 Candidates = Mapping[str, Candidate]
@@ -80,10 +80,13 @@ def judge_texts(model: ModelFeatures, contrast: Contrast, texts: TextClassifiers
 def candidate(decide: Decide, question: Question) -> Candidate:
     """Correctness of a classifier, and among the training prompts of every split."""
     is_emotion, used, folds = question.is_emotion, question.used, question.folds
+    # 0, 1/2, 1 and NaN need two bytes.
+    kind = np.float16
     correct = {
-        name: correctness(decide(splits), is_emotion) for name, splits in question.splits.items()
+        name: correctness(decide(splits), is_emotion).astype(kind)
+        for name, splits in question.splits.items()
     }
-    among = np.full((int(folds.max()) + 1, len(folds)), np.nan)
+    among = np.full((int(folds.max()) + 1, len(folds)), np.nan, dtype=kind)
     for (first, second), train in inner_splits(used, folds).items():
         tested = used & ((folds == first) | (folds == second))
         found = correctness(decide([(train, tested)]), is_emotion)
@@ -92,7 +95,9 @@ def candidate(decide: Decide, question: Question) -> Candidate:
     inner = {CROSS_VALIDATED: among}
     if TRANSFER in question.splits:
         ((train, _),) = question.splits[TRANSFER]
-        inner[TRANSFER] = correctness(decide(fold_splits(train, folds)), is_emotion)[None]
+        inner[TRANSFER] = correctness(decide(fold_splits(train, folds)), is_emotion).astype(kind)[
+            None
+        ]
     return Candidate(correct=correct, inner=inner)
 
 
@@ -105,7 +110,7 @@ def chosen_baseline(
     choice. The name is the one that is chosen most often.
     """
     kinds = [kind for kind in ("layer_0", *TEXT_KINDS) if kind in candidates]
-    correct, names = np.full(len(contrast.folds), np.nan), []
+    correct, names = np.full(len(contrast.folds), np.nan, dtype=np.float16), []
     n_choices = len(candidates[kinds[0]].inner[evaluation])
     for choice in range(n_choices):
         balanced = [

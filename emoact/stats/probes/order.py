@@ -57,9 +57,13 @@ def order_of(
     if not labels.any() or labels.all():
         return NO_ORDER
     own = design.take(tested)
-    often = bootstrap_counts(own, settings.n_bootstrap, seed=settings.seed)[:, own.scenario_of]
-    weights = np.vstack([np.ones(own.n_prompts), often]).astype(np.float64)
-    drawn = np.median([auroc(each, labels, weights) for each in scores], axis=0)
+    often = bootstrap_counts(own, settings.n_bootstrap, seed=settings.seed)
+    often = np.vstack([np.ones(own.n_scenarios, dtype=often.dtype), often])
+    size = max(1, _AT_ONCE // own.n_prompts)
+    drawn = np.empty(len(often))
+    for at in range(0, len(often), size):
+        weights = often[at : at + size, own.scenario_of].astype(np.float64)
+        drawn[at : at + size] = np.median([auroc(each, labels, weights) for each in scores], axis=0)
     n_units = min(len(np.unique(own.scenario_of[side])) for side in (labels, ~labels))
     low, high = small_sample_interval(drawn[1:], n_units)
 
@@ -68,7 +72,6 @@ def order_of(
     draws = relabellings(own, emotion, reference, settings.n_permutations, seed=settings.seed)
     ranks = rankdata(scores, axis=1).T
     n, least = labels.sum(), labels.sum() * (labels.sum() + 1) / 2
-    size = max(1, _AT_ONCE // own.n_prompts)
     sums = np.concatenate(
         [draws[at : at + size].astype(np.float64) @ ranks for at in range(0, len(draws), size)]
     )

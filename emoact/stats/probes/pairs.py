@@ -40,7 +40,7 @@ from emoact.stats.probes.probes import (
     band,
     correctness,
 )
-from emoact.stats.products import centre, inverse_sd
+from emoact.stats.products import centred, deviation, inverse_sd
 from emoact.stats.settings import AnalysisSettings
 
 
@@ -151,9 +151,9 @@ def _relabelled(
     draws = relabellings(design, first, (second,), settings.n_permutations, seed=settings.seed)
     pool = np.isin(design.label_of, [design.index(first), design.index(second)])
     plan = prepare_relabellings(design, draws, pool)
-    layers = map(centre, layered)
+    layers = map(centred, layered)
     return np.concatenate(
-        [permuted_statistics(plan, each, inverse_sd(each.std(axis=0))) for each in layers], axis=1
+        [permuted_statistics(plan, each, inverse_sd(deviation(each))) for each in layers], axis=1
     )
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import Decide, logistic_probe
 from emoact.stats.products import inverse_sd
+from emoact.stats.room import set_down
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
 Split = tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]
@@ -56,7 +57,8 @@ def standardised(
     # Numbers near 1 need no more digits for the sign of a decision, and cost half as much.
     single = split[0].sum() > MANY_PROMPTS or values.dtype == np.float32
     kind: Any = np.float32 if single else np.float64
-    here, there = (values[side].astype(kind) for side in split)
+    here, there = (values[side].astype(kind, copy=False) for side in split)
+    set_down(values)
     mean = here.mean(axis=0, dtype=np.float64).astype(kind)
     here -= mean
     there -= mean

@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from emoact.analysis import room
 from emoact.stats import products
 from emoact.stats.distances import distances
-from emoact.stats.features import MEMORY, Room
 from emoact.stats.full import analyse_grid
 from emoact.stats.probes import accuracy, lda
 from emoact.stats.probes.baselines import TextClassifiers
 from emoact.stats.probes.probes import MANY_PROMPTS
 from emoact.stats.result import AnalysisResult
+from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
 from tests.support.planted_features import unit_of
 
@@ -72,7 +72,10 @@ def test_lda_of_few_prompts_at_once_is_the_same(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("kind", ["tfidf", "bag_of_words"])
-def test_words_of_many_texts_are_weighed_as_scikit_learn_does(kind: str) -> None:
+def test_words_of_many_texts_are_weighed_as_scikit_learn_does(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LEAST_BYTES", 0)
     rng = np.random.default_rng(0)
     n = MANY_PROMPTS * 3 // 2
     is_emotion = np.arange(n) % 2 == 0
@@ -81,7 +84,7 @@ def test_words_of_many_texts_are_weighed_as_scikit_learn_does(kind: str) -> None
         for own in is_emotion
     ]
     test = np.arange(n) % 5 == 0
-    classifiers = TextClassifiers(texts, np.full(n, 6))
+    classifiers = TextClassifiers(texts, np.full(n, 6), room.DiskRoom(tmp_path))
     found = classifiers.decisions(kind, is_emotion, [(~test, test)])  # type: ignore[arg-type]
     weighted = kind == "tfidf"
     counter = TfidfVectorizer(
