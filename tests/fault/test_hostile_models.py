@@ -44,6 +44,7 @@ def plant_model(folder: Path, config: str | dict[str, object]) -> Path:
         {"num_key_value_heads": -1},
         {"n_embd": 10**12},
         {"vocab_size": 10**12},
+        {"remark": "x" * 4_000_000},
         "[" * 300_000,
         '{"n_layer": 1' + "0" * 5_000 + "}",
         "[]",

@@ -69,6 +69,10 @@ def opened(module: Path) -> list[str]:
         writes = any(isinstance(mode, str) and set(mode) & set("wax") for mode in modes)
         reads = called.endswith((".read_text", ".read_bytes", ".memmap", ".mmap"))
         reads |= called in ("open", "os.open", "safe_open", "io.open")
+        reads |= called.endswith(
+            (".read_csv", ".read_parquet", ".fromfile", "np.load", "torch.load")
+        )
+        reads |= called.endswith(".open") and not (node.args or node.keywords)
         reads |= called.endswith(".open") and any(m in ("r", "rb") for m in modes)
         reads |= called.endswith(".open") and any(k.arg == "encoding" for k in node.keywords)
         if reads and not writes:
