@@ -71,11 +71,11 @@ def goemotions_rows(
         RequestError: A record has more or fewer values than the header, or quotes do not match.
     """
     text = decode(source)
-    lines = text.split("\n")
-    if delimiter == "\t" and is_numbered(lines[0]):
+    first = text[: text.find("\n") + 1 or None].rstrip("\n")
+    if delimiter == "\t" and is_numbered(first):
         # Not by the csv module: this file does not quote its double quotes.
-        return single_labels(numbered_comments(lines), several)
-    if not all(label in lines[0] for label in LABELS):
+        return single_labels(numbered_comments(text.split("\n")), several)
+    if not all(label in first for label in LABELS):
         return None
     (_, header), *rated = records(source, text, delimiter)
     if not has_label_columns(header) or {"emotion"} & set(header):

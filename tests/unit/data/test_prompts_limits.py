@@ -1,10 +1,13 @@
 """Limits on data sets: defaults and environment."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from emoact.data import read_prompts
+from emoact.data.json_rows import jsonl_rows
+from emoact.data.source import Source
 from emoact.errors import RequestError
 
 
@@ -45,3 +48,14 @@ def test_json_of_few_bytes_cannot_stand_for_gigabytes(tmp_path: Path, value: str
     path.write_text("[" + f"{value}," * 5_000_000 + "1]")
     with pytest.raises(RequestError, match="the JSON has more than 10,000,000 values"):
         read_prompts(path)
+
+
+def test_line_breaks_take_no_list_of_lines(tmp_path: Path) -> None:
+    data = b"\n" * 4_000_000 + b'"x'
+    tracemalloc.start()
+    with pytest.raises(RequestError, match="line 4000001"):
+        list(jsonl_rows(Source(path=str(tmp_path), data=data, sha256="")))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The text, and the copy that the message takes from; a list has 8 bytes a line.
+    assert peak < 20_000_000
