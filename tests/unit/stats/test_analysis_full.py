@@ -27,6 +27,7 @@ from tests.support.planted_scenarios import FAST
 
 EMOTIONS = ("gratitude", "anger", "neutral")
 SITES: tuple[SiteName, ...] = ("resid_pre", "mlp_out")
+PLAIN = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
 CUES = {"gratitude": "thank you", "anger": "how dare you", "neutral": "there was"}
 
 
@@ -150,8 +151,9 @@ def test_models_of_other_sizes_have_everything_but_the_raw_cosine(result: Analys
 
 
 def test_result_does_not_depend_on_workers_or_the_order_of_steps() -> None:
-    units = make_grid()
-    one, three = (analyse_grid(units, FAST, workers=n).tables for n in (1, 3))
+    units = make_grid({"m0": {"sites": ("resid_pre",)}, "m1": {"sites": ("resid_pre",)}})
+    settings = dataclasses.replace(FAST, sites=("resid_pre",))
+    one, three = (analyse_grid(units, settings, workers=n).tables for n in (1, 3))
     for name, table in one.items():
         pd.testing.assert_frame_equal(table, three[name], check_exact=True)
     assert math.isfinite(one["across"]["raw_cos"][0])
@@ -160,7 +162,7 @@ def test_result_does_not_depend_on_workers_or_the_order_of_steps() -> None:
 def test_band_of_the_raw_cosine_relabels_the_two_models_independently() -> None:
     units = make_grid({"m0": {}})
     twins = [dataclasses.replace(unit, model="m1") for unit in units]
-    for row in rows(analyse_grid([*units, *twins], FAST), "across"):
+    for row in rows(analyse_grid([*units, *twins], PLAIN), "across"):
         assert row.raw_cos == pytest.approx(1)
         assert row.raw_low < 0 < row.raw_high < 0.95
         assert row.score_corr_raw == pytest.approx(1)
@@ -169,11 +171,11 @@ def test_band_of_the_raw_cosine_relabels_the_two_models_independently() -> None:
 
 def test_progress_ends_with_every_step_done() -> None:
     seen: list[tuple[int, int, str]] = []
-    analyse_grid(make_grid({"m0": {}}), FAST, lambda *step: seen.append(step))
+    analyse_grid(make_grid({"m0": {}}), PLAIN, lambda *step: seen.append(step))
     total = seen[0][1]
     assert [done for done, _, _ in seen] == list(range(total + 1))
     assert all(of == total for _, of, _ in seen)
-    assert "probes of m0 mlp_out anger" in {label for _, _, label in seen}
+    assert "probes of m0 resid_pre anger" in {label for _, _, label in seen}
 
 
 def test_progress_can_stop_the_analysis() -> None:
@@ -205,7 +207,7 @@ def test_missing_neutral_is_refused_and_the_grand_mean_offered() -> None:
     with pytest.raises(RequestError, match="m0 has no class 'neutral'") as refusal:
         analyse_grid(units, FAST)
     assert "grand mean" in str(refusal.value)
-    found = analyse_grid(units, dataclasses.replace(FAST, reference="grand_mean"))
+    found = analyse_grid(units, dataclasses.replace(PLAIN, reference="grand_mean"))
     assert {key.kind for key in found.directions} == {"grand_mean"}
     assert {row.emotion for row in rows(found, "strength")} == {"gratitude", "anger"}
     assert {row.expectation for row in rows(found, "distances")} == {-1.0}
@@ -267,9 +269,8 @@ def test_scenarios_of_explicit_and_implicit_prompts_are_named() -> None:
         )
         for unit in apart
     ]
-    settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
     named = [
-        [each.message for each in analyse_grid(units, settings).findings if each.code == code]
+        [each.message for each in analyse_grid(units, PLAIN).findings if each.code == code]
         for units in (apart, together)
         for code in ("transfer_shares_scenarios",)
     ]
@@ -279,7 +280,7 @@ def test_scenarios_of_explicit_and_implicit_prompts_are_named() -> None:
 
 def test_one_sample_in_one_class_is_named() -> None:
     units = [make_unit(emotion="anger", n=1), make_unit(emotion="neutral")]
-    found = analyse_grid(units, FAST)
+    found = analyse_grid(units, PLAIN)
     places = {(finding.code, finding.where) for finding in found.findings}
     assert ("one_sample", "m0/anger") in places
     assert not any(row.significant for row in rows(found, "strength"))
@@ -288,9 +289,7 @@ def test_one_sample_in_one_class_is_named() -> None:
 
 @pytest.mark.parametrize("classes", [("gratitude", "anger"), EMOTIONS])
 def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[str, ...]) -> None:
-    settings = dataclasses.replace(
-        FAST, reference="grand_mean", sites=("resid_pre",), probes=("mass_mean",)
-    )
+    settings = dataclasses.replace(PLAIN, reference="grand_mean")
     units = make_grid({"m0": {"sites": ("resid_pre",), "d_model": 40}}, classes)
     found = analyse_grid(units, settings, workers=1)
     x = np.concatenate([unit.sites["resid_pre"][:, 0] for unit in units]).astype(np.float64)
@@ -309,7 +308,7 @@ def test_null_of_the_grand_mean_is_in_the_units_of_its_strength(classes: tuple[s
 
 
 def test_prompts_without_scenarios_are_resampled_one_by_one() -> None:
-    found = analyse_grid(make_grid({"m0": {"scenarios": False}}), FAST)
+    found = analyse_grid(make_grid({"m0": {"scenarios": False}}), PLAIN)
     assert "no_scenarios" in {finding.code for finding in found.findings}
     assert any(row.significant for row in rows(found, "strength"))
     assert all(math.isnan(row.pairwise) for row in rows(found, "stability"))
@@ -326,7 +325,7 @@ def test_nan_is_named_and_left_out_on_request_only() -> None:
     units[1] = with_nan(units[1], 3)
     with pytest.raises(RequestError, match=r"m0/anger: .*mlp_out layer 1, prompts anger-3"):
         analyse_grid(units, FAST)
-    found = analyse_grid(units, dataclasses.replace(FAST, leave_out_nonfinite=True))
+    found = analyse_grid(units, dataclasses.replace(PLAIN, sites=SITES, leave_out_nonfinite=True))
     assert [f.where for f in found.findings if f.code == "nonfinite_features"] == ["m0/anger"]
     sizes = {(row.model, row.emotion): row.n_emotion for row in rows(found, "strength")}
     assert sizes["m0", "anger"] == 11
@@ -377,7 +376,7 @@ def test_mixture_is_refused_and_badged_when_allowed() -> None:
     )
     with pytest.raises(RequestError, match="bos differs"):
         analyse_grid(units, FAST)
-    found = analyse_grid(units, dataclasses.replace(FAST, allow_mixed=True))
+    found = analyse_grid(units, dataclasses.replace(PLAIN, allow_mixed=True))
     assert [difference.field for difference in found.differences] == ["bos"]
 
 
@@ -412,7 +411,7 @@ def test_models_without_a_common_prompt_are_analysed_apart() -> None:
     for index in range(3, 6):
         prompts = tuple(dataclasses.replace(p, id=f"x{p.id}") for p in units[index].prompts)
         units[index] = dataclasses.replace(units[index], prompts=prompts)
-    found = analyse_grid(units, FAST)
+    found = analyse_grid(units, PLAIN)
     assert rows(found, "across") == []
     assert "models_not_compared" in {finding.code for finding in found.findings}
     joy = join_units([make_unit("m1", "joy"), make_unit("m1", "neutral")])
@@ -427,8 +426,7 @@ def test_prompts_of_one_id_and_different_texts_are_not_compared() -> None:
         prompts[:4] = [dataclasses.replace(p, text="another sentence") for p in prompts[:4]]
         prompts[4] = dataclasses.replace(prompts[4], text="")
         units[index] = dataclasses.replace(units[index], prompts=tuple(prompts))
-    settings = dataclasses.replace(FAST, sites=("resid_pre",), probes=("mass_mean",))
-    found = analyse_grid(units, settings)
+    found = analyse_grid(units, PLAIN)
     assert {row.n_prompts for row in rows(found, "similarity")} == {36 - 12}
     (finding,) = (finding for finding in found.findings if finding.code == "prompts_differ")
     assert finding.message.startswith("12 prompts go by the same id")
@@ -455,7 +453,7 @@ def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
 
 def test_random_weights_carry_their_badge() -> None:
     units = [dataclasses.replace(unit, random_weights=True) for unit in make_grid({"m0": {}})]
-    assert analyse_grid(units, FAST).random_weights == ("m0",)
+    assert analyse_grid(units, PLAIN).random_weights == ("m0",)
 
 
 @pytest.mark.parametrize(
@@ -548,7 +546,7 @@ def test_length_that_the_direction_follows_is_told() -> None:
         pooled = unit.sites["resid_pre"].copy()
         pooled[:, 2] += 20 * lengths[:, None]
         units.append(dataclasses.replace(unit, prompts=prompts, sites={"resid_pre": pooled}))
-    found = analyse_grid(units, dataclasses.replace(FAST, sites=("resid_pre",)))
+    found = analyse_grid(units, PLAIN)
     by_layer = {row.layer: row.length_corr for row in rows(found, "strength")}
     assert by_layer[2] > 0.9
     assert abs(by_layer[0]) < 0.7
