@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from emoact.errors import RequestError
+from emoact.files import is_there
 from emoact.models.shape import read_config, shape_of_config
 
 if TYPE_CHECKING:
@@ -72,14 +73,20 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
     """
     cache = hub_cache()
     # Its client takes a quarter of a second to import, and a page asks for every known model.
-    if not (cache / f"models--{hub_id.replace('/', '--')}").is_dir():
+    folder = cache / f"models--{hub_id.replace('/', '--')}"
+    if not folder.is_dir():
+        return None
+    ref = folder / "refs" / revision
+    if is_there(ref) and not ref.is_file():
+        # The client would wait for a pipe, and read a device without end.
         return None
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         found = snapshot_download(hub_id, revision=revision, cache_dir=cache, local_files_only=True)
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        # An id that the hub does not have, or a commit that is no text.
         return None
     snapshot = Path(str(found))
     return snapshot if (snapshot / "config.json").is_file() else None

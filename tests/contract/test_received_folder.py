@@ -205,6 +205,14 @@ def test_a_bad_record_costs_itself_and_is_put_right(tmp_path: Path) -> None:
         assert refused.path.endswith(record.name)
         assert [unit.emotion for unit in read_all(tmp_path)] == ["anger"]
         assert [name for name, _ in other.differing()] == [f"records/gpt2/{record.name}"]
+    record.write_bytes(whole)
+    unit = there / "activations" / "gpt2" / "activations_joy.pkl"
+    unit.write_bytes(content[:-2] + b"x" + content[-1:])
+    (refused,) = other.pull()
+    assert refused.reason == "its content is not what was put there"
+    assert [unit.emotion for unit in read_all(tmp_path)] == ["anger"]
+    unit.write_bytes(content)
+    record.write_bytes(damage)
     storage.push(entry)
     assert record.read_bytes() == whole
     assert not other.pull()

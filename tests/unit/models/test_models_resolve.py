@@ -1,8 +1,11 @@
 """From what a user typed to a model on disk, or to an error that says what to do, quickly."""
 
 import json
+import os
 from pathlib import Path
+from typing import NoReturn
 
+import huggingface_hub
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -55,6 +58,28 @@ def test_a_cached_model_resolves_offline_by_short_name_and_by_hub_id(tmp_path: P
         assert source.installed
     assert source.shape is not None
     assert (source.shape.n_layers, source.shape.d_model) == (12, 768)
+
+
+@pytest.mark.parametrize("thing", ["pipe", "device", "bytes"])
+def test_a_commit_that_is_no_text_in_a_file_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thing: str
+) -> None:
+    ref = _cached(tmp_path / "hf", "lab/odd").parents[1] / "refs" / "main"
+    ref.unlink()
+    if thing == "pipe":
+        os.mkfifo(ref)
+    elif thing == "bytes":
+        ref.write_bytes(b"\xff\0")
+    else:
+        ref.symlink_to("/dev/zero")
+
+    def asked(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("the client was asked, and would wait")
+
+    if thing != "bytes":
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", asked)
+    with pytest.raises(RequestError, match="the hub is switched off"):
+        resolve_model("lab/odd")
 
 
 def test_a_commit_resolves_to_its_own_folder(tmp_path: Path) -> None:
