@@ -19,7 +19,7 @@ RECORD = "emoact.json"
 it is complete."""
 MAX_RECORD_BYTES = 1_000_000
 
-_REMEMBER_FROM = 16_000_000
+_REMEMBER_FROM = 1 << 20
 """Smallest file whose hash is kept; smaller ones are hashed again in a few milliseconds."""
 _BLOCK = 1 << 24
 

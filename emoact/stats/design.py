@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.errors import RequestError
+
+_AT_ONCE = 1 << 13
+"""Names that are sorted at once."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,9 +125,9 @@ def design_of(
     order = list(range(len(labels)))
     keys = [("prompt", i) if s is None else ("scenario", s) for i, s in enumerate(named)]
     if names is not None:
-        # The keys of all words at once are large, and most prompts differ in their first one.
-        order.sort(key=lambda i: _natural(names[i][0]))
-        order.sort(key=lambda i: (named[i] is None, _natural(named[i] or "")))
+        # Most prompts differ in their first word, so that the keys of the others are not needed.
+        order = _sorted(order, lambda i: _natural(names[i][0]))
+        order = _sorted(order, lambda i: (named[i] is None, _natural(named[i] or "")))
         alike = itertools.groupby(order, key=lambda i: (named[i], names[i][0]))
         runs = (list(run) for _, run in alike)
         order = [
@@ -142,6 +147,12 @@ def design_of(
         has_scenarios=any(s is not None for s in named),
         rank=rank,
     )
+
+
+def _sorted(items: list[int], key: Callable[[int], Any]) -> list[int]:
+    """The items in the order of their keys, which are large and are made of a part at once."""
+    parts = [sorted(items[at : at + _AT_ONCE], key=key) for at in range(0, len(items), _AT_ONCE)]
+    return list(heapq.merge(*parts, key=key)) if len(parts) > 1 else parts[0]
 
 
 def _natural(word: object) -> tuple[tuple[bool, int, str], ...]:

@@ -53,6 +53,15 @@ def tokenizer_files() -> dict[str, Path]:
     return found
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def listed_prompts(
+    sha256: str, counted: Sequence[tuple[str, Version]], _dataset: Dataset
+) -> pd.DataFrame:
+    """Data frame of a data set with the tokens of some models; it is shared, never change it."""
+    del sha256
+    return prompt_frame(_dataset, token_columns(_dataset, [model for model, _ in counted]))
+
+
 def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame:
     """Data frame with one row for each prompt."""
     data = pd.DataFrame(
@@ -81,7 +90,8 @@ def version_of(path: str) -> Version:
     return (status.st_mtime_ns, status.st_size)
 
 
-@st.cache_data(max_entries=8, show_spinner="Reading the data set")
+# Shared by all sessions, as nothing changes them: a copy of 100,000 prompts takes half a second.
+@st.cache_resource(max_entries=8, show_spinner="Reading the data set")
 def _read(path: str, version: Version) -> Outcome[Dataset]:
     del version  # part of the key: a changed file is read again
     return outcome(lambda: read_prompts(path))

@@ -13,10 +13,12 @@ from emoact.models.registry import DEFAULT_MODEL
 from emoact.schema import Dataset
 from emoact.ui import links
 from emoact.ui.boxes import download
-from emoact.ui.prompt_data import prompt_frame, token_columns, tokenizer_files
+from emoact.ui.prompt_data import listed_prompts, tokenizer_files, version_of
 from emoact.views.text import prose
 from emoact.views.theme import emotion_order
 
+SHOWN = 2000
+"""Most rows of the table: a browser gets all of them at each change."""
 _NONE = "(none)"
 
 
@@ -87,6 +89,8 @@ def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
         kept = kept[kept["emotion"].isin(choice.emotions)]
     if choice.subsets:
         kept = kept[kept["subset"].fillna(_NONE).isin(choice.subsets)]
+    if not choice.query.strip():
+        return kept
     searched = kept["text"] + " " + kept["id"] + " " + kept["scenario"].fillna("")
     for word in choice.query.casefold().split():
         found = searched.str.casefold().str.contains(word, regex=False)
@@ -98,16 +102,18 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
     """Show the number of matching prompts, and the prompts."""
     for note in dataset.notes:
         st.caption(prose(note))
-    tokens = token_columns(dataset, choice.models)
-    data = prompt_frame(dataset, tokens)
+    files = tokenizer_files()
+    counted = [(model, version_of(str(files[model]))) for model in choice.models if model in files]
+    data = listed_prompts(dataset.sha256, counted, dataset)
     kept = matching(data, choice)
     st.caption(
         f"{numbers.plural(len(kept), 'prompt')}"
         + (f" of {len(data):,}" if len(kept) != len(data) else "")
+        + (f"; the first {SHOWN:,} are shown, the file has all" if len(kept) > SHOWN else "")
     )
     empty = [name for name in ("subset", "scenario") if data[name].isna().all()]
     st.dataframe(
-        kept.drop(columns=empty),
+        kept[:SHOWN].drop(columns=empty),
         hide_index=True,
         height=420,
         key="prompt-table",
@@ -117,11 +123,10 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
                 f"tokens {model}": st.column_config.NumberColumn(
                     format="%d", help=f"Tokens of {model}, without BOS."
                 )
-                for model in tokens
+                for model, _ in counted
             },
         },
         placeholder=numbers.MISSING,
         alt="Prompts with label, scenario and lengths",
     )
-    csv = csv_of(kept, ())
-    download("Download CSV", csv, name="emoact-prompts.csv", mime="text/csv")
+    download("Download CSV", lambda: csv_of(kept, ()), name="emoact-prompts.csv", mime="text/csv")

@@ -7,6 +7,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.testing.v1 import AppTest
 
 from emoact.data.reading import MAX_BYTES
+from emoact.ui import prompt_list
 from tests.support.pages import ROOT, click, open_page, words
 
 GOOD = "text,emotion\n" + "".join(
@@ -54,6 +55,19 @@ def test_search_and_filters_stand_in_the_address_and_narrow_the_table() -> None:
     assert app.dataframe[0].value.empty
     assert "0 prompts of 200" in words(app)
     assert "`subset=odd` in the address was ignored" in words(open_page("prompts", subset="odd"))
+
+
+def test_of_very_many_prompts_the_first_are_shown_and_the_page_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(prompt_list, "SHOWN", 30)
+    app = open_page("prompts")
+    assert len(app.dataframe[0].value) == 30
+    assert "200 prompts; the first 30 are shown, the file has all" in words(app)
+    # Must not happen: a search among those that are shown.
+    assert set(open_page("prompts", emotion=["neutral"]).dataframe[0].value["emotion"]) == {
+        "neutral"
+    }
 
 
 def test_a_broken_file_is_refused_with_file_row_field_and_remedy() -> None:

@@ -159,8 +159,8 @@ def _counted(
         block = counter.transform(texts[at : at + _TEXTS])
         start, end = end, end + block.nnz
         data[start:end], indices[start:end] = block.data, block.indices
-        parts = (data[start:end], indices[start:end], block.indptr)
-        blocks.append(csr_matrix(parts, block.shape, copy=False))
+        block.data, block.indices = data[start:end], indices[start:end]
+        blocks.append(block)
         set_down(data)
         set_down(indices)
     return blocks, single
