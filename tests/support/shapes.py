@@ -1,16 +1,20 @@
-"""Types and shapes are checked of functions that are made once, not of those inside of others.
+"""Types and shapes are checked where checks cost less than what they check.
 
-jaxtyping checks every function of `emoact` while the tests run. A function inside another one is
-made anew at every call of the outer one, and its checks are compiled anew with it, which took
-two thirds of the processor time of an analysis. `conftest.py` imports this before it imports
-`emoact`.
+jaxtyping checks every function of `emoact` while the tests run, with two exceptions. A function
+inside another one is made anew at every call of the outer one, and its checks were compiled anew
+with it, which took two thirds of the processor time of an analysis. The reader of pickles calls a
+function without arrays for every opcode, and which took three quarters of the time of a file.
+`conftest.py` imports this before it imports `emoact`.
 """
 
 import ast
 
-from jaxtyping._import_hook import JaxtypingTransformer
+from jaxtyping._import_hook import JaxtypingTransformer, _JaxtypingFinder
+
+OPCODES = tuple(f"emoact.store.read.{name}" for name in ("machine", "opcodes", "resolve"))
 
 _checked = JaxtypingTransformer.visit_FunctionDef
+_is_checked = _JaxtypingFinder.should_instrument
 
 
 def _checked_if_outermost(self: JaxtypingTransformer, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -18,4 +22,9 @@ def _checked_if_outermost(self: JaxtypingTransformer, node: ast.FunctionDef) -> 
     return node if inside else _checked(self, node)
 
 
+def _is_checked_and_no_opcode(self: _JaxtypingFinder, module_name: str) -> bool:
+    return module_name not in OPCODES and _is_checked(self, module_name)
+
+
 JaxtypingTransformer.visit_FunctionDef = _checked_if_outermost  # type: ignore[method-assign]
+_JaxtypingFinder.should_instrument = _is_checked_and_no_opcode  # type: ignore[method-assign]
