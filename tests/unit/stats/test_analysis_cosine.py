@@ -37,11 +37,6 @@ def test_shapes_are_checked_while_the_tests_run() -> None:
         plain_cosine(np.zeros((2, 3)), np.zeros((2, 4)))
 
 
-def test_cosine_with_the_opposite_is_minus_one() -> None:
-    direction = RNG.normal(size=50)
-    assert plain_cosine(direction, -direction) == pytest.approx(-1, abs=1e-12)
-
-
 def test_zero_vector_gives_nan_and_a_warning() -> None:
     with pytest.warns(ZeroDirectionWarning, match="zero"):
         value = plain_cosine(np.array([[0.0, 0.0], [1.0, 0.0]]), np.ones((2, 2)))
