@@ -319,15 +319,18 @@ def _analyze(folder: Path) -> None:
     save_analysis(root, found.result, found.inputs, run_id="scale")
 
 
-def _pages(_folder: Path) -> dict[str, Any]:
+def _pages(folder: Path) -> dict[str, Any]:
     from tests.support.pages import open_page
 
+    asked = {path.stem: dict[str, str]() for path in (ROOT / "pages").glob("*.py")}
+    asked["prompts"] = {"file": str(folder / "prompts.jsonl")}
+    asked["distances"] = {"view": "prompts"}
     found: dict[str, list[float]] = {}
-    for page in sorted(path.stem for path in (ROOT / "pages").glob("*.py")):
+    for page, parameters in sorted(asked.items()):
         found[page] = []
         for _ in range(4):
             began = time.perf_counter()
-            open_page(page)
+            open_page(page, **parameters)
             found[page].append(time.perf_counter() - began)
     first = {page: own[0] for page, own in found.items()}
     later = {page: statistics.median(own[1:]) for page, own in found.items()}
