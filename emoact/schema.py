@@ -33,6 +33,25 @@ MOST_GENERATED = 4096
 """Tokens of the longest response."""
 
 _LABEL = re.compile(r"[\w-]+")
+_LONGEST_LABEL = 1000
+"""Characters of a label that are composed; 64 may be left."""
+
+
+@functools.cache
+def _many_marks() -> re.Pattern[str]:
+    marks = (chr(code) for code in range(0x300, 0x1E95B) if unicodedata.combining(chr(code)))
+    return re.compile(f"([{''.join(marks)}]{{64}})")
+
+
+def normal(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The text in a normal form, in a time that grows with its length.
+
+    That of `unicodedata` grows with the square of the marks on one character, seconds for a prompt
+    of nothing else. More marks than any language has are therefore put in order 64 at a time.
+    """
+    if text.isascii():
+        return text
+    return "".join(unicodedata.normalize(form, part) for part in _many_marks().split(text))
 
 
 def check_emotion(label: str) -> str:
@@ -42,15 +61,15 @@ def check_emotion(label: str) -> str:
         RequestError: The label is empty, longer than 64 characters, or has other characters than
             letters, digits, `_` and `-`.
     """
-    normal = unicodedata.normalize("NFC", label)
-    if not normal or len(normal) > 64 or not _LABEL.fullmatch(normal):
+    name = unicodedata.normalize("NFC", label[:_LONGEST_LABEL])
+    if not name or len(name) > 64 or not _LABEL.fullmatch(name):
         shown = repr(label if len(label) <= 80 else label[:77] + "...")
         raise RequestError(
             f"emotion label {shown} cannot name a file; letters, digits, '_' and '-' are allowed, "
             "1 to 64 of them",
             remedy='Rename the label in the data set, for example "mild_anger".',
         )
-    return normal
+    return name
 
 
 def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from emoact.errors import RequestError
 from emoact.models import chat_sandbox
 from emoact.models.tokenizer_file import open_tokenizer, refusing
 from emoact.positions import Span
-from emoact.schema import ChatFormat
+from emoact.schema import ChatFormat, normal
 
 _TIMEOUT_S = 4 * chat_sandbox.CPU_S
 _LIMIT = 20_000_000
@@ -143,7 +142,7 @@ def check_kept(model: str, text: str, again: str) -> None:
     Raises:
         RequestError: The prompt is not in it.
     """
-    if unicodedata.normalize("NFC", text.strip()) not in unicodedata.normalize("NFC", again):
+    if normal("NFC", text.strip()) not in normal("NFC", again):
         raise RequestError(
             f"the tokenizer of {model} changes a prompt: {text!r:.80} is read as {again!r:.80}",
             remedy=_WITHOUT,

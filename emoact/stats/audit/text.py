@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from emoact.schema import Prompt
+from emoact.schema import Prompt, normal
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:['’](?:(?![{_CJK}])[^\W_])+)*")
@@ -19,8 +18,8 @@ _WORD = re.compile(rf"[{_CJK}]|(?:(?![{_CJK}])[^\W_])+(?:['’](?:(?![{_CJK}])[^
 
 def words_of(text: str) -> tuple[str, ...]:
     """Words of a text in lower case and NFKC; every CJK character is a word."""
-    normal = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
-    return tuple(_WORD.findall(normal))
+    plain = normal("NFKC", text).casefold().replace("’", "'")
+    return tuple(_WORD.findall(plain))
 
 
 NO_WORD = "(no word)"

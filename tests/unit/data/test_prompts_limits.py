@@ -1,14 +1,20 @@
 """Limits on data sets: defaults and environment."""
 
+import time
 import tracemalloc
+import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emoact.data import read_prompts
 from emoact.data.json_rows import jsonl_rows
 from emoact.data.source import Source
 from emoact.errors import RequestError
+from emoact.schema import check_emotion, normal
+from emoact.stats.audit.text import words_of
 
 
 @pytest.fixture
@@ -59,3 +65,20 @@ def test_line_breaks_take_no_list_of_lines(tmp_path: Path) -> None:
     tracemalloc.stop()
     # The text, and the copy that the message takes from; a list has 8 bytes a line.
     assert peak < 20_000_000
+
+
+def test_marks_without_end_on_one_character_take_no_time_of_their_square() -> None:
+    begun = time.process_time()
+    for form in ("NFC", "NFKC"):
+        assert len(normal(form, "a" + "\u0315\u0300" * 100_000)) >= 200_000
+    words_of("a" + "\u0315\u0300" * 100_000)
+    with pytest.raises(RequestError, match="emotion label"):
+        check_emotion("a" + "\u0315\u0300" * 100_000)
+    # `unicodedata.normalize` takes minutes.
+    assert time.process_time() - begun < 5
+
+
+@given(st.text(st.sampled_from("a\u00e9\u0301\u0315\u0300\ufb01\u0344\uac00\u11a8 "), max_size=63))
+def test_texts_of_few_marks_are_normal_as_unicode_says(text: str) -> None:
+    for form in ("NFC", "NFKC"):
+        assert normal(form, text) == unicodedata.normalize(form, text)
