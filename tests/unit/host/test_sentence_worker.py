@@ -129,6 +129,9 @@ def test_hosts_of_another_version_are_not_asked(
             assert hosts.hosts() == []
             hosts.leave_others()
     assert hosts.hosts() == [here]
+    with monkeypatch.context() as patched:
+        patched.setattr(hosts, "stamp", lambda *_: "of other settings")
+        assert not is_warm(REQUEST)
     assert is_warm(REQUEST)
 
 
