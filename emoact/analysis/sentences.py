@@ -125,16 +125,20 @@ def probe_sentences(
     """One sentence for each site that was probed, with the verdict on every emotion.
 
     The evaluation told is the transfer where there is one, when None. Without `power` the gains
-    that could have been shown are left to the table.
+    that could have been shown are left to the table, and every emotion has a line of its own.
     """
     sentences = []
     for own in _by_site(rows, "accuracy", evaluation):
-        figures = "; ".join(
+        figures = [
             f"{name(row['emotion'])} {_accuracy(row)}{_own_size(row, own)}: "
             f"{verdict_words(row, power=power)}"
             for row in own
+        ]
+        sentences.append(
+            f"{_how(own)}: {'; '.join(figures)}."
+            if power
+            else "\n- ".join([f"{_how(own)}:\n", *(f"{each}." for each in figures)])
         )
-        sentences.append(f"{_how(own)}: {figures}.")
     return sentences
 
 

@@ -49,7 +49,11 @@ document.addEventListener('pointerdown', () => {
     window.emoactClicked = window.emoactChanged = performance.now();
 }, true);
 // Elements may be replaced, their document stays.
-new MutationObserver(() => { window.emoactChanged = performance.now(); })
+// What stands within a canvas is not seen: a table writes its cells there for screen readers, 0.2 s
+// after it has drawn them.
+const isSeen = ({target, type}) => target.nodeName === 'CANVAS' ? type === 'attributes'
+    : !target.parentElement?.closest('canvas');
+new MutationObserver(found => { if (found.some(isSeen)) window.emoactChanged = performance.now(); })
     .observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
 """
 _SETTLED = """quiet =>

@@ -16,7 +16,15 @@ from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.ui import analyses, links, path
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
-from emoact.ui.current_run import is_at_work, launched, made_by_job, watch_run, watched_job
+from emoact.ui.current_run import (
+    PARAMETER,
+    is_at_work,
+    launched,
+    made_by_job,
+    watch_run,
+    watched_job,
+)
+from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.views.text import listed, md, mono
 
@@ -199,6 +207,16 @@ def _refusal(error: EmoactError | None, asked: AnalyzeRequest) -> None:
 def _check(asked: AnalyzeRequest, files: tuple[UnitFile, ...]) -> Outcome[PreparedAnalysis]:
     del files
     return outcome(lambda: prepare_analysis(asked))
+
+
+def analyse_all(results: str) -> None:
+    """Start the analysis of every file, and watch it on the page of directions."""
+    run_id = launched(
+        lambda: prepare_analysis(AnalyzeRequest(results=results)).config,
+        title="The analysis could not start",
+    )
+    if run_id is not None:
+        st.switch_page("pages/directions.py", query_params={FOLDER: results, PARAMETER: run_id})
 
 
 def _start(asked: AnalyzeRequest) -> None:

@@ -18,7 +18,7 @@ from emoact.models.cache import known_sha256
 from emoact.models.registry import display_name
 from emoact.store.layout import ResultsRoot
 from emoact.ui import analyse_panel, analyses, configuration, path
-from emoact.ui.boxes import download, error_box, show_cards
+from emoact.ui.boxes import download, error_box, next_step, show_cards
 from emoact.ui.chart import current_scheme
 from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
@@ -28,9 +28,12 @@ from emoact.views import by_layer, direction_cards
 from emoact.views.activations import findings
 from emoact.views.analysed import Analysed, site_words, texts_in
 from emoact.views.cards import of_across, of_distances, of_pair
-from emoact.views.text import listed, md, mono, prose
+from emoact.views.text import Card, listed, md, mono, prose
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
+
+_SECOND = "data/contrast.jsonl"
+"""Shipped data set that directions of the main one can be tested on."""
 
 
 def show(page: str, *, needs: str, n_models: int = 1) -> None:
@@ -52,11 +55,18 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
         texts=lambda model: _texts(results, str(saved.path), model),
     )
 
-    def notes(_: Choice) -> None:
+    def notes(choice: Choice) -> None:
         for finding in saved.refusals if page == "across" else ():
             st.caption(f":material/block: {md(finding.where)}: {prose(finding.message)}")
         for change in changes_since(results, saved):
             st.caption(f":material/update: {change} Analyse again to update the figures.")
+        if "to" in choice and not choice["to"].strip():
+            next_step(
+                "Set up the extraction of another data set",
+                "extract",
+                parameters={"models": [choice["model"]], "dataset": _SECOND},
+                primary=False,
+            )
         if st.session_state.get("view") == "separation" and not saved.settings.control_shuffles:
             st.caption(
                 ":material/labs: This analysis has no control extractions, so no verdict says more "
@@ -94,6 +104,7 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
             cards=cards,
             notes=notes,
             details=details,
+            kept=_key(saved),
         ),
     )
     analyse_panel.show_form(results)
@@ -104,9 +115,9 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
     """One card an emotion, and the cause of wide intervals with a link to it."""
     if "site" not in choice:
         return
-    show_cards(direction_cards.cards(source, choice), of=_of(choice))
+    cards, wide = _direction_cards(source, _key(source.saved), choice["model"], choice["site"][0])
+    show_cards(cards, of=_of(choice))
     st.caption(direction_cards.BEST)
-    wide = direction_cards.wide_layers(source, choice)
     if not wide:
         return
     site, model = choice["site"][0], choice["model"]
@@ -133,6 +144,21 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
             icon=":material/open_in_new:",
             query_params={**found.view, "model": model},
         )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _direction_cards(
+    _source: Analysed, key: str, model: str, site: str
+) -> tuple[list[Card], tuple[int, ...]]:
+    """The cards, and the layers with wide intervals."""
+    del key  # part of what is kept
+    choice = {"model": model, "site": [site]}
+    return direction_cards.cards(_source, choice), direction_cards.wide_layers(_source, choice)
+
+
+def _key(saved: SavedAnalysis) -> str:
+    """Names what an analysis says, also when it was made again."""
+    return f"{saved.path} {saved.id} {saved.created_at}"
 
 
 def _of(choice: Choice) -> str:

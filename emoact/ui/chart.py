@@ -146,16 +146,20 @@ def show_chart(
         badges: What marks the figure wherever it goes.
         options: Passed to `st.plotly_chart`.
     """
+    drawn = figure(
+        chart,
+        styles=styles,
+        scheme=current_scheme(),
+        caption=caption,
+        badges=badges,
+        narrow=is_narrow(),
+    )
+    if "on_select" in options:
+        # Streamlit sets both on a chart without them, which plotly then draws once more.
+        drawn.update_layout(clickmode="event+select", dragmode="pan")
     with st.container(key=_box(key)):
         return st.plotly_chart(
-            figure(
-                chart,
-                styles=styles,
-                scheme=current_scheme(),
-                caption=caption,
-                badges=badges,
-                narrow=is_narrow(),
-            ),
+            drawn,
             theme=None,
             key=key,
             alt=alt,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
@@ -23,7 +24,8 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, launched, watch_run
-from emoact.ui.prompt_data import Version, read_dataset, version_of
+from emoact.ui.folders import known_folders, open_folder
+from emoact.ui.prompt_data import Version, kept_datasets, read_dataset, version_of
 from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
 from emoact.views.text import listed, md, mono, prose
 
@@ -185,13 +187,17 @@ def _ask(results: str) -> ExtractRequest | None:
             help="A name of the registry, or type a hub id (with @revision if you like), the path "
             "of a Hugging Face folder, or the path of a .gguf file.",
         )
-        dataset = st.text_input(
+        offered = [DEFAULT_DATASET, *map(os.fspath, kept_datasets(results))]
+        named = st.session_state.get("dataset") or st.query_params.get("dataset", "")
+        dataset = st.selectbox(
             "Data set",
-            DEFAULT_DATASET,
+            list(dict.fromkeys([*offered, *([named] if named else [])])),
+            accept_new_options=True,
             key="dataset",
             bind="query-params",
-            help="A JSONL, JSON, CSV, TSV or Parquet file whose rows have text and emotion. The "
-            "shipped one has 200 sentences of our own, 50 for each of four classes.",
+            help="The shipped one has 200 sentences of our own, 50 for each of four classes; "
+            "imported ones are listed. The path of another file can be typed: a JSONL, JSON, CSV, "
+            "TSV or Parquet file whose rows have text and emotion.",
         )
     read = read_dataset(dataset or "")
     if read.error is not None:
@@ -303,6 +309,15 @@ def _offer_both(asked: ExtractRequest) -> None:
             help="The files get a folder of their own, named by what differs, and stand beside the "
             "others on every page.",
         )
+    name = f"{Path(known_folders()[0]).name}-{Path(asked.dataset).stem}"
+    st.button(
+        f"Extract into the results folder {md(name)}",
+        icon=":material/create_new_folder:",
+        key="own-folder",
+        on_click=open_folder,
+        args=(name,),
+        help="Makes this folder beside the first results folder, or opens it; the choices stay.",
+    )
 
 
 def _label(checked: Checked, asked: ExtractRequest) -> str:

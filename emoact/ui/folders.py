@@ -95,28 +95,37 @@ def pick_folder() -> None:
     with contextlib.suppress(EmoactError):
         # A folder beside the copy of one on object storage would be nowhere else.
         if remote_of(ResultsRoot(folders[0])) is None:
-            _offer(folders[0])
+            _offer()
 
 
-def _offer(first: str) -> None:
+def _offer() -> None:
     refused = st.session_state.pop(_REFUSED, None)
     if refused is not None:
         error_box(refused, title="No folder was made")
-    with st.popover("New folder", icon=":material/create_new_folder:", type="tertiary"):
-        name = st.text_input(
+    # The next press of the tabulator comes to the form, and Enter makes the folder.
+    with (
+        st.expander("New folder", icon=":material/create_new_folder:"),
+        st.form("new-folder-form", border=False),
+    ):
+        st.text_input(
             "Name of the results folder",
             key=_NEW,
             max_chars=80,
             help="A folder of this name beside the first results folder is made, or opened where "
             "it is there. Letters, digits and . _ - are allowed.",
         )
-        st.button("Make and open", on_click=_make, args=(first,), disabled=not name)
+        st.form_submit_button("Make and open", on_click=_make)
 
 
-def _make(first: str) -> None:
+def _make() -> None:
+    open_folder(str(st.session_state[_NEW]).strip())
+
+
+def open_folder(name: str) -> None:
+    """Make the folder of this name beside the first one, or take it; a callback of a button."""
     try:
         # A callback runs before the picker is drawn, which then shows the folder.
-        made = make_folder(first, str(st.session_state[_NEW]).strip())
+        made = make_folder(known_folders()[0], name)
         st.session_state[FOLDER] = made
         # Before there were two folders, no picker was bound to the address.
         with contextlib.suppress(StreamlitAPIException):

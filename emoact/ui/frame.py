@@ -107,6 +107,8 @@ def _style() -> None:
     st.html(
         f"<style>{_SELECTED} {{ color: {colour} !important; }}"
         ' [data-testid="stButtonGroup"] button[data-rac] { min-height: 2.5rem; }'
+        # Above the chart the buttons of plotly would cover its legend.
+        " .js-plotly-plot .modebar-container { top: auto !important; bottom: 30px; }"
         # Pickers that ask for a value have one from the start.
         ' [data-testid="stWidgetLabelRequired"] { display: none; }</style>'
     )

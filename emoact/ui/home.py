@@ -11,20 +11,25 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
+from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.jobs.demo import demo_prompts
 from emoact.jobs.request import ExtractRequest
 from emoact.jobs.views import RunSummary
-from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS
+from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS, display_name
+from emoact.sites import in_order
 from emoact.store.layout import ResultsRoot, example_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
+from emoact.ui.analyses import saved_analyses, table
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
-from emoact.ui.reading import UnitCard, recorded
+from emoact.ui.reading import UnitCard, recorded, reports_of
 from emoact.ui.states import KIND_WORDS, run_look
-from emoact.views.text import listed, mono
+from emoact.ui.written import EXAMPLE
+from emoact.views.direction_answer import verdict_sentence
+from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
 
 
@@ -51,6 +56,7 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
     """The next sensible step as one button, and others beside it."""
     active = [run for run in runs if run.active]
     path.show(results, primary=bool(cards), button=not active)
+    _say_result(results)
     with st.container(horizontal=True):
         if active:
             next_step(
@@ -66,6 +72,22 @@ def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -
             last = next((run.dataset for run in runs if run.kind == "extract"), "")
             known = {"dataset": last} if Path(last).is_file() else {}
             next_step("Extract more", "extract", parameters=known, primary=False)
+
+
+def _say_result(results: str) -> None:
+    """Verdicts of the newest analysis, with links to it and to the newest report."""
+    row = next((row for row in saved_analyses(results) if row.problem is None), None)
+    if row is None:
+        return
+    headline = table(SavedAnalysis.open(ResultsRoot(results).analysis_dir(row.id)), "headline")
+    # The first site; the page of directions has the others.
+    headline = headline[headline["site"] == next(iter(in_order(headline["site"])), "")]
+    for model, own in headline.groupby("model", sort=False):
+        st.markdown(f"**{md(display_name(str(model)))}:** {verdict_sentence(own)}")
+    with st.container(horizontal=True):
+        next_step("Open the directions", "directions", primary=False)
+        if reports_of(results):
+            next_step("Open the newest report", "report", primary=False)
 
 
 def show_active(results: str, runs: Sequence[RunSummary]) -> None:
@@ -197,13 +219,13 @@ def welcome(cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
 
 
 def _offer_example(results: str) -> None:
-    """The button that extracts a few prompts into a folder beside this one."""
+    """The button that extracts a few prompts into a folder beside this one, and analyses them."""
     if not st.button(
-        "Make a small example, about a minute",
+        "Extract and analyse a small example, about a minute",
         icon=":material/science:",
         key="example",
-        help="Extracts 48 of the shipped prompts into a results folder of their own, which the "
-        "sidebar then offers.",
+        help="48 of the shipped prompts, in a results folder of their own, which the sidebar then "
+        "offers.",
     ):
         return
     example = example_of(results)
@@ -221,6 +243,7 @@ def _offer_example(results: str) -> None:
         st.switch_page("pages/extract.py", query_params=where)
     run_id = extract_form.start(request)
     if run_id is not None:
+        st.session_state[EXAMPLE] = run_id
         st.switch_page("pages/extract.py", query_params={**where, "run": run_id})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import streamlit as st
 
@@ -48,7 +47,7 @@ def steps(results: str) -> list[Step]:
     """Steps of a results folder, in order."""
     files = unit_files(results)
     analyses = [row for row in saved_analyses(results) if row.problem is None]
-    causes, reports = _causes(results), reports_of(results)
+    (heads, causes), reports = _causes(results), reports_of(results)
     made = numbers.moment_of(analyses[0].created_at) if analyses else None
     current = bool(reports) and (made is None or reports[0].made >= made)
     looked = results in st.session_state.get(_LOOKED, ()) or bool(analyses)
@@ -76,10 +75,12 @@ def steps(results: str) -> list[Step]:
         ),
         Step(
             name="Causes",
-            page="heads",
-            done=bool(causes),
-            when=_ended(results, "causes") or max(causes, default=None),
-            label="Find the heads that write a direction, about a minute",
+            page="causes" if heads else "heads",
+            done=causes is not None,
+            when=_ended(results, "causes") or causes,
+            label="Add the direction to the model, some minutes"
+            if heads
+            else "Find the heads that write a direction, about a minute",
         ),
         Step(
             name="Report",
@@ -100,12 +101,15 @@ def next_of(found: Sequence[Step], *, after: str = "") -> Step | None:
     return next((step for step in found[start:] if not step.done), None)
 
 
-def show(results: str, *, after: str = "", primary: bool = True, button: bool = True) -> None:
+def show(
+    results: str, *, after: str = "", here: str = "", primary: bool = True, button: bool = True
+) -> None:
     """Draw the row of steps, and the next one as a button.
 
     Args:
         results: The results folder.
         after: Step that the page itself is about; its button is not drawn again.
+        here: The page, where it is one of two that its step needs.
         primary: The button is the main one of the page.
         button: Draw the button.
     """
@@ -118,13 +122,17 @@ def show(results: str, *, after: str = "", primary: bool = True, button: bool = 
     with st.container(key="path", gap="xsmall"):
         st.markdown(" → ".join(_words(step, following, now) for step in found))
         # What the page itself is about has its button there.
-        if following is not None and button and following.name != after:
+        own = following is not None and (following.page == here or not here)
+        if following is not None and button and not (following.name == after and own):
             next_step(
                 following.label,
                 following.page,
                 parameters=following.parameters,
                 primary=primary,
             )
+            if following.page == "causes":
+                # What a direction does is not needed for a report.
+                next_step(found[-1].label, found[-1].page, primary=False)
 
 
 def looked(results: str) -> None:
@@ -168,11 +176,13 @@ def _ended(results: str, kind: RunKind) -> datetime | None:
     return max(filter(None, ended), default=None)
 
 
-def _causes(results: str) -> list[datetime]:
-    """Times of the results about causes."""
+def _causes(results: str) -> tuple[bool, datetime | None]:
+    """True where heads were looked for; the time of the newest steering or ablation."""
     try:
-        folders: list[Path] = list(ResultsRoot(results).causes.iterdir())
-        times = [folder.stat().st_mtime for folder in folders if folder.is_dir()]
+        folder = ResultsRoot(results).causes
+        heads = any(folder.glob("*/heads.json"))
+        found = [*folder.glob("*/steer.json"), *folder.glob("*/ablate.json")]
+        times = [path.stat().st_mtime for path in found]
     except (OSError, EmoactError):
-        return []
-    return [numbers.time_of_file(time) for time in times]
+        return False, None
+    return heads, max(map(numbers.time_of_file, times), default=None)

@@ -9,12 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from emoact.data import read_prompts
+from emoact.decode import is_text
+from emoact.files import names_in
 from emoact.models.resolve import list_models
 from emoact.models.tokenizer_file import count_tokens
 from emoact.schema import Dataset
 from emoact.stats.audit.command import audit_in_child
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.audit.text import words_of
+from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import Outcome, outcome
 
 Version = tuple[int, int]
@@ -110,3 +113,10 @@ def _tokens(
     del sha256, model, version
     counted = outcome(lambda: count_tokens(_path, [prompt.text for prompt in _dataset.prompts]))
     return None if counted.value is None else [int(count) for count in counted.value]
+
+
+def kept_datasets(results: str) -> list[Path]:
+    """The data sets that were imported, by name."""
+    folder = ResultsRoot(results).datasets
+    names = [name for name in names_in(folder) if is_text(name) and not name.startswith(".")]
+    return [folder / name for name in names if (folder / name).is_file()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 import streamlit as st
@@ -14,15 +13,13 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 from emoact import numbers
 from emoact.data.importing import Import, check_import, columns_of, renamed
 from emoact.data.rows import REQUIRED, likely_column
-from emoact.decode import is_text
 from emoact.errors import EmoactError
-from emoact.files import names_in
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import Outcome, answer, download, error_box, outcome
 from emoact.ui.extract_form import DEFAULT_DATASET
-from emoact.ui.prompt_data import prompt_frame
+from emoact.ui.prompt_data import kept_datasets, prompt_frame
 from emoact.views.text import md, mono
 
 _PREVIEW = 20
@@ -187,10 +184,3 @@ def keep_dataset(results: str, found: Import) -> Path:
     with replace_atomically(path, need=len(found.data)) as file:
         file.write(found.data)
     return path
-
-
-def kept_datasets(results: str) -> list[Path]:
-    """The data sets that were imported, by name."""
-    folder = ResultsRoot(results).datasets
-    names = [name for name in names_in(folder) if is_text(name) and not name.startswith(".")]
-    return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113

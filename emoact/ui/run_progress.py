@@ -16,7 +16,7 @@ from emoact.jobs.views import RunView, StepView, UnitView
 from emoact.ui.chart import current_scheme
 from emoact.ui.states import FETCHING, JOB_STEPS, MODEL_STEPS, STEP_WORDS, UNIT_WORDS
 from emoact.views.text import md, mono
-from emoact.views.theme import INK, Scheme, template
+from emoact.views.theme import INK, Scheme, dressed
 
 _MOST_BARS = 120
 """Files with a bar of their own; the others are counted."""
@@ -160,10 +160,9 @@ def throughput_figure(history: tuple[tuple[float, float], ...], scheme: Scheme) 
         "line": {"color": ink.accent, "width": 2},
         "fill": "tozeroy",
         "fillcolor": _FILL[scheme],
-        "hovertemplate": "%{y:,.3~r} tokens/s after %{x:.0f} s<extra></extra>",
+        "hoverdressed": "%{y:,.3~r} tokens/s after %{x:.0f} s<extra></extra>",
     }
     layout = {
-        "template": template(scheme),
         "height": _RATES_HEIGHT - _FRAME_HEIGHT,
         "showlegend": False,
         "margin": {"l": 4, "r": 16, "t": 6, "b": 4},
@@ -184,7 +183,7 @@ def throughput_figure(history: tuple[tuple[float, float], ...], scheme: Scheme) 
             "tickformat": ",.3~r",
         },
     }
-    return go.Figure({"data": [area], "layout": layout})
+    return dressed([area], layout, scheme)
 
 
 def _figures(view: RunView) -> list[tuple[str, str, str]]:

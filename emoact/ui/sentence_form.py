@@ -120,6 +120,9 @@ def typed_sentence(
         else "The first one loads the model, which takes some seconds; the model then stays for "
         "ten minutes."
     )
+    if text.strip():
+        # A link must not make a server load a model.
+        st.caption("The sentence was not read yet: press *Look at the sentence*.")
     st.caption(
         f"The sentence goes through {mono(request.model)} as the saved prompts did. {loaded}"
     )

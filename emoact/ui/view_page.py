@@ -45,6 +45,7 @@ class Surroundings:
         cards: Draws what stands above the answer.
         notes: Draws remarks below the answer.
         details: Draws what stands below the definitions.
+        kept: Names a source that does not change; what a view draws of it is computed once.
     """
 
     styles: Mapping[str, EmotionStyle]
@@ -56,6 +57,7 @@ class Surroundings:
     cards: Callable[[Choice], None] = lambda _choice: None
     notes: Callable[[Choice], None] = lambda _choice: None
     details: Callable[[Choice], None] = lambda _choice: None
+    kept: str = ""
 
 
 def show_views(page: str, source: Any, around: Surroundings) -> None:
@@ -83,9 +85,9 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
         around.notes(choice)
     asked = around.ask(view, source, choice)
     if asked is not None:
-        shown = view.show(asked, choice)
+        shown, answer = _drawn(view, asked, choice, around.kept)
         with st.container() if around.lead else above:
-            _say([said for said in view.answer(asked, choice, shown) if said not in lead])
+            _say([said for said in answer if said not in lead])
         _body(view, asked, choice, shown, around)
         for part in views:
             if not part.tab and part.below(asked, view.name):
@@ -95,6 +97,23 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
         with st.expander("What am I looking at", icon=":material/help:"):
             st.markdown("\n".join(f"- **{term}**: {words}" for term, words in terms.items()))
     around.details(choice)
+
+
+def _drawn(view: View[Any], source: Any, choice: Choice, kept: str) -> tuple[Shown, list[str]]:
+    """What a view draws, and its answer."""
+    # A typed folder or sentence may hold something else the next time.
+    if kept and not any(control.kind == "text" for control in view.controls):
+        return _kept(view, source, kept, view.name, tuple(choice.items()))
+    shown = view.show(source, choice)
+    return shown, list(view.answer(source, choice, shown))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _kept(
+    _view: View[Any], _source: Any, kept: str, name: str, choice: tuple[tuple[str, Any], ...]
+) -> tuple[Shown, list[str]]:
+    del kept, name  # part of what is kept
+    return _drawn(_view, _source, dict(choice), "")
 
 
 def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
@@ -115,13 +134,14 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     links.note_ignored(name, words)
     if not allowed or (control.kind == "layer" and len(allowed) == 1):
         return allowed[0] if allowed else start
-    kept = st.session_state.get(name)
-    several = isinstance(kept, list | tuple)
-    # Another page or view may have left a value that this control cannot take.
-    if kept is not None and (
-        several != control.several or any(e not in allowed for e in (kept if several else [kept]))
-    ):
-        del st.session_state[name]
+    kept, turned = st.session_state.get(name), False
+    if kept is not None:
+        # Another page or view may have left a value that this control cannot take.
+        values = list(kept) if isinstance(kept, list | tuple) else [kept]
+        if not values or any(each not in allowed for each in values):
+            del st.session_state[name]
+        elif turned := isinstance(kept, list | tuple) != control.several:
+            st.session_state[name] = values if control.several else values[0]
     if pinned and control.several:
         links.prefer(name, start, allowed=allowed)
     elif pinned:
@@ -142,7 +162,7 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
         # Without a default of the widget the value stays in the address, whatever it is.
         index = None if pinned else allowed.index(start)
         return st.selectbox(control.label, allowed, index=index, required=pinned, **fields)
-    if not pinned:
+    if not (pinned or turned):
         fields["default"] = start
     if control.kind == "one":
         # An empty word in the address is no choice.
@@ -194,12 +214,22 @@ def _pick_all(view: View[Any], source: Any, above: Choice) -> dict[str, Any]:
     choice: dict[str, Any] = {}
     for control in view.controls:
         if control.when(source, choice):
-            taken = control.name in above
-            value = above[control.name] if taken else pick(control, source, choice)
+            taken, value = control.name in above, above.get(control.name)
+            if not taken and control.kind == "many" and control.name in view.single:
+                value = [pick(_one_of(control), source, choice)]
+            elif not taken:
+                value = pick(control, source, choice)
             choice[control.name] = value
             if control.several and not value:
                 break
     return choice
+
+
+def _one_of(control: Control[Any]) -> Control[Any]:
+    """The same control where a view shows one of the options."""
+    return dataclasses.replace(
+        control, kind="one", default=lambda source, choice: control.start(source, choice)[0]
+    )
 
 
 def _complete(view: View[Any], choice: Choice) -> bool:

@@ -10,9 +10,12 @@ import streamlit as st
 
 from emoact import numbers
 from emoact.jobs.views import RunView
-from emoact.ui import path
+from emoact.ui import analyse_panel, path
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
+
+EXAMPLE = "example-run"
+"""Of the session: run of the small example, which is analysed when it has ended."""
 
 
 def show_written(view: RunView) -> None:
@@ -24,6 +27,9 @@ def show_written(view: RunView) -> None:
     done = [unit for unit in view.units if unit.done]
     if not done:
         return
+    if view.state == "finished" and st.session_state.get(EXAMPLE) == view.id and view.config:
+        del st.session_state[EXAMPLE]
+        analyse_panel.analyse_all(view.config.results)
     next_step(
         "Look at the activations",
         "activations",

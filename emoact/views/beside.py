@@ -132,10 +132,9 @@ def _laid_over(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
     own = [mark for row in first.rows for panel in row for mark in panel.marks if _is_figure(mark)]
     colours = {mark.colour for mark in own if not mark.colour.startswith("emotion:")}
     accent = "accent" in colours
-    colour = "second" if accent else "accent"
     rows = [
         [
-            _over(panel, others.get((tuple(panel.emotions), panel.title)), names[1], colour)
+            _over(panel, others.get((tuple(panel.emotions), panel.title)), names[1], "second")
             for panel in row
         ]
         for row in first.rows
@@ -151,7 +150,7 @@ def _laid_over(first: Chart, second: Chart, models: Sequence[str]) -> Chart:
         Key(
             name=names[1],
             kind="line" if line else "marker",
-            colour=colour,
+            colour="second",
             dash="dash",
             symbol=_SHAPE,
         ),

@@ -16,6 +16,7 @@ EVALUATIONS = {
     TRANSFER: "trained on explicit prompts and tested on implicit ones",
 }
 
+_FIGURES = "The tab *separation* has the figures."
 _LONG = 0.7
 """Correlation with length from which a direction may be one of length."""
 
@@ -38,7 +39,7 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     return [
         presence_sentence(headline, strength, reference, 1 / (1 + settings.n_permutations)),
-        verdict_sentence(headline[headline["site"].isin(_told_sites(choice))]),
+        f"{verdict_sentence(headline[headline['site'].isin(_told_sites(choice))])} {_FIGURES}",
         length_sentence(strength),
     ]
 
@@ -61,7 +62,7 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
     parts = []
     for (evaluation, site), rows in headline.groupby(["evaluation", "site"], sort=False):
         said = [
-            f"{names(emotion_order(own['emotion']))} {VERDICTS.get(verdict, md(verdict))}"
+            f"{VERDICTS.get(verdict, md(verdict))} for {names(emotion_order(own['emotion']))}"
             for verdict, own in rows.groupby("verdict", sort=False)
         ]
         parts.append((EVALUATIONS[evaluation], f"{'; '.join(said)} ({site_words(site)})"))
@@ -72,7 +73,7 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
     if not told:
         return ""
     sentences = " ".join(each[:1].upper() + each[1:] for each in told)
-    return f"Does a probe know more than words? {sentences} The tab separation has the figures."
+    return f"Does a probe know more than words? {sentences}"
 
 
 def presence_sentence(

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 
 from emoact.models.registry import display_name
+from emoact.stats.findings.finding import span
 from emoact.views import by_layer
 from emoact.views.analysed import Analysed, of
 from emoact.views.by_layer import WHOLE, measures
@@ -22,6 +23,7 @@ from emoact.views.chart import (
     Points,
     beyond_sentence,
 )
+from emoact.views.text import listed
 from emoact.views.theme import emotion_order
 from emoact.views.view import Choice, Control, Shown, View
 
@@ -111,6 +113,12 @@ def chart(cells: pd.DataFrame, measure: str, similarity: pd.DataFrame) -> Chart:
     return Chart(rows=[[panel]], key=key, heights=[430], unified=False)
 
 
+def _without(cells: pd.DataFrame, side: str) -> tuple[int, ...]:
+    """Layers of one model that have no value with any layer of the other."""
+    known = cells["value"].notna().groupby(cells[side]).any()
+    return tuple(int(layer) for layer in known.index[~known])
+
+
 def show(source: Analysed, choice: Choice) -> Shown:
     """Table and grid of one measure."""
     measure, emotion = choice["measure"], choice.get("emotion", "")
@@ -121,6 +129,19 @@ def show(source: Analysed, choice: Choice) -> Shown:
     similarity = by_layer.rows_of(source, choice, "similarity")
     bound = chance(similarity, measure)
     grey = " Grey cells have no value." if cells["value"].isna().any() else ""
+    without = [
+        f"{span(layers)} of {display_name(str(own[0]))}"
+        for side, own in (
+            ("layer_a", cells["model_a"].tolist()),
+            ("layer_b", cells["model_b"].tolist()),
+        )
+        if (layers := _without(cells, side))
+    ]
+    if measure == "score_corr" and without:
+        grey += (
+            f" None at {listed(without)}, where projections are too noisy to correlate, as massive "
+            "tokens make them."
+        )
     if math.isfinite(bound):
         grey += f" Grey: at most {bound:.2g}, the largest chance value at matched layers."
     models = "-".join(by_layer.pairs(source).get(choice["pair"], ()))

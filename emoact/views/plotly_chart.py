@@ -22,7 +22,7 @@ from emoact.views.plotly_marks import (
     log_ticks,
     traces_of,
 )
-from emoact.views.theme import INK, EmotionStyle, Scheme, plain, template
+from emoact.views.theme import INK, EmotionStyle, Scheme, dressed, plain
 
 _HEIGHT = 236
 _HEIGHT_SOLID = 590
@@ -95,7 +95,7 @@ def figure(
             # An image of the dark page could not be read on white.
             "paper_bgcolor": INK[scheme].page,
         }
-    return go.Figure({"data": traces, "layout": {"template": template(scheme), **layout}})
+    return dressed(traces, layout, scheme)
 
 
 def _stacked(chart: Chart) -> Chart:

@@ -116,25 +116,26 @@ def _range(values: pd.Series, *, robust: bool) -> tuple[float, float]:
 def _classes(rows: pd.DataFrame, *ranges: tuple[float, float] | None) -> list[Mark]:
     """Mean of each class, and the ellipse that holds half of a normal distribution like it.
 
-    Prompts outside of the axes count in the mean, and would make an ellipse of nothing but them.
+    Of the prompts within the axes, as those outside would make an ellipse of nothing but them.
     """
     inside = pd.Series(data=True, index=rows.index)
     for name, ends in zip(_COMPONENTS, ranges, strict=False):
         inside &= rows[name].between(*(ends or (-math.inf, math.inf)))
     marks: list[Mark] = []
     for emotion in emotion_order(rows["emotion"]):
-        own = rows["emotion"] == emotion
-        mean = rows.loc[own, ["pc1", "pc2"]].to_numpy(dtype=float).mean(axis=0)
-        xy = rows.loc[own & inside, ["pc1", "pc2"]].to_numpy(dtype=float)
+        own = (rows["emotion"] == emotion) & inside
+        xy = rows.loc[own, ["pc1", "pc2"]].to_numpy(dtype=float)
+        if not len(xy):
+            continue
+        mean = xy.mean(axis=0)
         if len(xy) > 2:
-            centre = xy.mean(axis=0)
             values, vectors = np.linalg.eigh(np.cov(xy.T))
             angle = np.linspace(0.0, 2 * np.pi, _CORNERS)
             circle = np.sqrt(values.clip(0.0) * 2 * np.log(2))[:, None] * [
                 np.cos(angle),
                 np.sin(angle),
             ]
-            x, y = centre[:, None] + vectors @ circle
+            x, y = mean[:, None] + vectors @ circle
             marks.append(
                 Line(
                     x=x,
@@ -229,7 +230,7 @@ def show(source: Analysed, choice: Choice) -> Shown:
     outside = 0 if solid else _outside(drawn, fitted)
     some += (
         f" {plural(outside, 'prompt lies', 'prompts lie')} outside of the axes and "
-        f"{'is' if outside == 1 else 'are'} not in the ellipses; the table has "
+        f"{'is' if outside == 1 else 'are'} not in means and ellipses; the table has "
         f"{'it' if outside == 1 else 'them'}."
         if outside
         else ""

@@ -39,6 +39,14 @@ def test_after_an_analysis_the_next_step_is_about_causes(results: Path) -> None:
         app = open_page(page)
         assert ":material/check: Analyse" in path(app)[3]
         assert any(b.label.startswith("Find the heads") for b in app.button)
+    # Heads alone say nothing of what a direction does.
+    (results / "causes" / "a").mkdir(parents=True)
+    (results / "causes" / "a" / "heads.json").touch()
+    app = open_page("home")
+    assert path(app)[4] == "**Causes**"
+    assert any(b.label.startswith("Add the direction") for b in app.button)
+    (results / "causes" / "a" / "steer.json").touch()
+    assert ":material/check: Causes" in path(open_page("home"))[4]
 
 
 def test_a_first_visit_explains_and_offers_a_small_example(

@@ -110,7 +110,7 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(results: Path
     assert app.markdown[0].value.startswith("**12 prompts** of 2 emotions")
     click(app, "Extract with these prompts")
     assert app.title[0].value == "Extract"
-    assert app.text_input(key="dataset").value == str(kept)
+    assert app.selectbox(key="dataset").value == str(kept)
 
 
 def test_an_upload_does_not_stay_in_the_memory_of_the_server(

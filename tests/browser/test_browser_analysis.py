@@ -41,12 +41,11 @@ def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_o
 ) -> None:
     window = visit("light")
     page = window.open(server.url)
-    page.get_by_role("button", name="Make a small example").click()
-    expect(page.get_by_text("finished", exact=False).first).to_be_visible(timeout=PATIENCE_MS)
-    page.get_by_role("button", name="Look at the activations").click()
-    page.get_by_role("button", name="Analyse 1 model × 4 emotions").click()
-    expect(page.get_by_text("4 units of 1 model are on disk")).to_be_visible()
-    page.get_by_role("button", name="Analyse 4 units").click()
+    # Extraction and analysis follow one another without a click.
+    page.get_by_role("button", name="Extract and analyse a small example").click()
+    expect(page.get_by_role("heading", name="Directions", exact=True)).to_be_visible(
+        timeout=PATIENCE_MS
+    )
     chart = page.locator(".js-plotly-plot .main-svg").first
     expect(chart).to_be_visible(timeout=60_000)
     window.settled()

@@ -46,7 +46,7 @@ def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
     expect(page.locator("[data-testid=stMain] i")).to_have_count(0)
     page.get_by_role("button", name="Extract with these prompts").click()
     expect(page.get_by_role("heading", name="Extract", exact=True)).to_be_visible()
-    expect(page.get_by_role("textbox", name="Data set")).to_have_value(str(kept))
+    expect(page.get_by_role("combobox", name="Data set")).to_have_value(str(kept))
 
 
 def test_both_reports_are_made_and_open_without_a_network(

@@ -49,7 +49,7 @@ def test_two_models_are_chosen_extracted_compared_and_reported_on(
     window = visit()
     page = window.open(server.url)
     page.get_by_role("link", name="Extract").click()
-    dataset = page.get_by_role("textbox", name="Data set")
+    dataset = page.get_by_role("combobox", name="Data set")
     dataset.fill(str(few_prompts(tmp_path)))
     dataset.press("Enter")
     window.settled()

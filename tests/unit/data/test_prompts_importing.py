@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from emoact.data.importing import check_import, columns_of, renamed
 from emoact.errors import RequestError
 from emoact.store.layout import ResultsRoot
-from emoact.ui.prompt_import import keep_dataset, kept_datasets
+from emoact.ui.prompt_data import kept_datasets
+from emoact.ui.prompt_import import keep_dataset
 
 GOOD = b"text,emotion\nHello there.,joy\nStill.,calm\n"
 

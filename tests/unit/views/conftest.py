@@ -1,6 +1,7 @@
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from emoact.views.analysed import Analysed
@@ -32,8 +33,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 
 
 def draw(chart: Chart, **options: Any) -> Any:
-    """The chart as plotly draws it on the light page."""
-    return figure(chart, **{"styles": STYLES, "scheme": "light", **options})
+    """The chart as plotly draws it on the light page, every field checked."""
+    drawn = figure(chart, **{"styles": STYLES, "scheme": "light", **options})
+    return go.Figure(drawn.to_dict())
 
 
 def lines(drawn: Any) -> list[Any]:

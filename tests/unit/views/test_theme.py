@@ -4,7 +4,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from emoact.views.theme import INK, Scheme, emotion_order, emotion_styles, plain, template
+from emoact.views.theme import INK, Scheme, dressed, emotion_order, emotion_styles, plain
 
 REPORT = ("gratitude", "anger", "apology", "neutral")
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
@@ -105,8 +105,10 @@ def test_neutral_comes_last_and_is_grey() -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_template_leaves_the_page_behind_the_chart_visible(scheme: Scheme) -> None:
-    layout = template(scheme).layout
+def test_a_figure_leaves_the_page_behind_it_visible_and_has_no_template(scheme: Scheme) -> None:
+    layout = dressed([], {"xaxis": {"title": {"text": "layer"}}}, scheme).layout
+    assert layout.template.to_plotly_json() == {}
+    assert (layout.xaxis.title.text, layout.xaxis.title.standoff) == ("layer", 8)
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
     assert layout.font.color == INK[scheme].text
 
