@@ -149,9 +149,13 @@ def of_layer_words(choice: Choice) -> str:
 
 def last_ratio(grid: pd.DataFrame, choice: Choice) -> float | None:
     """The ratio at which the colours end; None of raw norms."""
-    ratios = grid.to_numpy()
+    return None if choice["cells"] == "raw" else farthest(grid.to_numpy())
+
+
+def farthest(ratios: np.ndarray) -> float | None:
+    """The ratio from 1 that holds nearly all of them, at least 2; None where there is none."""
     ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
-    if choice["cells"] == "raw" or not len(ratios):
+    if not len(ratios):
         return None
     return max(_LEAST, float(np.exp(np.percentile(np.abs(np.log(ratios)), _SHOWN))))
 

@@ -32,8 +32,9 @@ _WIDTH, _WIDTH_NARROW, _LEGEND_SIGN, _LETTER = 860, 330, 52, 6.2
 """Pixels of a page, of a page on a phone, of the sign of an entry of the legend, of a letter."""
 _AXIS_TITLE, _TICK, _RIGHT, _RIGHT_BAR = 40, 26, 18, 104
 """Pixels of an axis title with the signs of ticks, of these alone, and of the right margin."""
-_LONG_TICKS, _FITTING = 40, 8
-"""Pixels that slanted words of so many letters below an axis need beside the margin."""
+_LONG_TICKS, _FITTING, _NUMBERS = 40, 8, 9
+"""Pixels that slanted words of so many letters below an axis need beside the margin; numbers that
+fit below the axis of a phone."""
 _LEGEND = {"y": 1.0, "yref": "container", "yanchor": "top", "tracegroupgap": 5}
 _LINE_HEIGHT = 16
 _LETTERS, _LETTERS_NARROW, _FOLD = 112, 54, 24
@@ -138,8 +139,13 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
                 y |= {"tickvals": y.get("tickvals", names), "ticktext": [*map(_folded, names)]}
             if column and chart.share_y:
                 y |= {"title": {"text": ""}, "showticklabels": False}
+            x = _axis(panel.x, panel, "x")
+            if page == _WIDTH_NARROW and all(tick.isdigit() for tick in panel.x.ticks):
+                # Numbers of many columns would run into one another.
+                step = math.ceil(len(panel.x.ticks) * columns / _NUMBERS) or 1
+                x |= {part: x[part][::step] for part in ("tickvals", "ticktext") if part in x}
             axes[f"xaxis{name}"] = {
-                **_axis(panel.x, panel, "x"),
+                **x,
                 "domain": [left, min(left + width, 1.0)],
                 "anchor": f"y{name}",
             }

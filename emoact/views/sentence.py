@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from emoact import numbers
@@ -29,7 +30,7 @@ from emoact.views.activations import (
     token_label,
 )
 from emoact.views.chart import Axis, Band, Chart, Line, Mark, Panel, of_emotion
-from emoact.views.heatmap import grid_chart
+from emoact.views.heatmap import end_words, farthest, grid_chart
 from emoact.views.text import md, mono
 from emoact.views.view import Choice, Remark, Shown, View
 
@@ -109,10 +110,12 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
     norms, kind = sentence_norms(typed.arrays, site, choice["norm"]), KIND_TITLES[choice["norm"]]
     strings, (start, stop) = typed.token_strings, typed.content
     formatted = start > 1 or stop < len(strings)
+    ratios = norms / np.median(norms[:, start:stop], axis=1, keepdims=True)
+    end = farthest(ratios[:, start:stop])
     return Shown(
         table=sentence_token_table(norms, strings),
         chart=grid_chart(
-            norms,
+            ratios,
             columns=[
                 token_label(
                     text, part="template" if formatted and not start <= n < stop else "text"
@@ -120,12 +123,12 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
                 for n, text in enumerate(strings)
             ],
             column_title="token",
-            title=kind,
+            title=f"{kind} / median of the layer",
             hover=[f"position {n}, {text}" for n, text in enumerate(strings)],
-            log=True,
+            end=end,
         ),
-        caption=f"{kind} of the {words(site)} of every token of a typed sentence by layer."
-        + (TEMPLATE_TOKENS if formatted else ""),
+        caption=f"{kind} / median over the text at each layer, of the {words(site)} of every "
+        f"token of a typed sentence.{end_words(end)}" + (TEMPLATE_TOKENS if formatted else ""),
         name=f"sentence-{folder}-{site}",
     )
 
@@ -157,7 +160,7 @@ def show_layers(source: Activations, choice: Choice) -> Shown:
     panel = Panel(
         marks=[*marks, own],
         x=Axis(title="layer", scale="layer"),
-        y=Axis(title=f"mean {kind} over content", format=",.3~r"),
+        y=Axis(title=f"mean {kind} over content, model units", format=",.3~r"),
     )
     return Shown(
         table=rows,

@@ -265,7 +265,7 @@ MEASURES = (
         "classes, over its ceiling; about shared prompts and not about emotion; not clipped",
         lambda across: across.at_matched(across.correlation.corrected),
         label="score correlation (shared prompts)",
-        axis="Spearman correlation",
+        axis="Spearman correlation over its ceiling",
         formula="score_corr_raw / ceiling",
         source="Spearman 1904",
     ),

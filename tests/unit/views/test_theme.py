@@ -106,7 +106,12 @@ def test_neutral_comes_last_and_is_grey() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_figure_leaves_the_page_behind_it_visible_and_has_no_template(scheme: Scheme) -> None:
-    layout = dressed([], {"xaxis": {"title": {"text": "layer"}}}, scheme).layout
+    drawn = [dressed([{"type": "scatter", "y": y}], {"xaxis": {"title": {"text": "layer"}}}, scheme)
+             for y in ([1], [1], [2])]  # fmt: skip
+    layout = drawn[0].layout
+    # Plotly draws a copy of a chart again unless this is the same, and no other chart may have it.
+    same, copy, other = (each.layout.datarevision for each in drawn)
+    assert same == copy != other
     assert layout.template.to_plotly_json() == {}
     assert (layout.xaxis.title.text, layout.xaxis.title.standoff) == ("layer", 8)
     assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
