@@ -138,7 +138,7 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     if kept is not None:
         # Another page or view may have left a value that this control cannot take.
         values = list(kept) if isinstance(kept, list | tuple) else [kept]
-        if not values or any(each not in allowed for each in values):
+        if any(each not in allowed for each in values) or not (values or control.several):
             del st.session_state[name]
         elif turned := isinstance(kept, list | tuple) != control.several:
             st.session_state[name] = values if control.several else values[0]

@@ -106,7 +106,7 @@ def traces_of(mark: Mark, panel: Panel, paint: Paint) -> list[Trace]:
         case Level():
             return [_level(mark, panel, paint)]
         case Points():
-            return [_points(mark, paint)]
+            return [_points(mark, paint), *_point_words(mark)]
         case Cells():
             return _cells(mark, paint)
         case Box():
@@ -180,15 +180,13 @@ def _points(mark: Points, paint: Paint) -> Trace:
     fields: dict[str, Any] = {
         "x": _words(mark.x),
         "y": _words(mark.y),
-        "mode": "markers+text" if any(mark.text) else "markers",
+        "mode": "markers",
         "name": plain(mark.name),
         "customdata": list(mark.data) or None,
         "hovertext": list(mark.hovertexts) or None,
         "hovertemplate": f"{mark.hover}<extra></extra>" if mark.hover else None,
         "showlegend": mark.legend,
     }
-    if mark.text:
-        fields |= {"text": [plain(text) for text in mark.text], "textposition": "top center"}
     if len(mark.z):
         symbol = _IN_SPACE.get(symbol, "x")
         marker = {"symbol": symbol, "size": 4, "color": colour, "opacity": 0.9}
@@ -211,6 +209,16 @@ def _points(mark: Points, paint: Paint) -> Trace:
         "line": {"width": 0 if mark.filled else 1.4},
     }
     return {"type": "scatter", "marker": marker, **fields}
+
+
+def _point_words(mark: Points) -> list[Trace]:
+    """The points that have words: each empty one would be an element of the page, too."""
+    named = [each for each in zip(mark.x, mark.y, mark.text, strict=False) if each[2]]
+    if not named or len(mark.z):
+        return []
+    x, y, words = map(_words, zip(*named, strict=True))
+    place = "top center"
+    return [{**_SILENT, "x": x, "y": y, "text": words, "mode": "text", "textposition": place}]
 
 
 def _minus(one: Number, other: Number) -> Number:

@@ -83,7 +83,7 @@ def test_the_answer_of_directions_holds_the_figures_of_the_headline(saved: Saved
     headline = saved.table("headline")
     rows = headline[(headline["model"] == "gpt2") & (headline["site"] == "resid_pre")]
     rows = rows[rows["evaluation"] == "cross_validated"].set_index("emotion")
-    assert "gratitude and anger inconclusive" in words(open_page("directions"))
+    assert "inconclusive for gratitude and anger" in words(open_page("directions"))
     answer = words(open_page("directions", view="separation"))
     for emotion in ("anger", "gratitude"):
         accuracy, text = (
