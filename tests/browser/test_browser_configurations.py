@@ -53,11 +53,9 @@ def test_two_configurations_stand_beside_each_other_on_every_page(
     window.shoot("configurations-compared-light")
 
     window.unfold("New folder")
-    # The next press of the tabulator comes to the name, and Enter makes the folder.
-    page.get_by_text("New folder").focus()
-    page.keyboard.press("Tab")
-    page.keyboard.type("second")
-    page.keyboard.press("Enter")
+    name = page.get_by_role("textbox", name="Name of the results folder")
+    name.fill("second")
+    name.press("Enter")
     expect(page.get_by_text("There is no run in")).to_be_visible()
     window.settled()
     page.reload()
