@@ -21,7 +21,7 @@ from emoact.sites import in_order
 from emoact.store.layout import ResultsRoot, example_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
-from emoact.ui.analyses import saved_analyses, table
+from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import answer, error_box, next_step
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
@@ -79,7 +79,11 @@ def _say_result(results: str) -> None:
     row = next((row for row in saved_analyses(results) if row.problem is None), None)
     if row is None:
         return
-    headline = table(SavedAnalysis.open(ResultsRoot(results).analysis_dir(row.id)), "headline")
+    try:
+        headline = SavedAnalysis.open(ResultsRoot(results).analysis_dir(row.id)).table("headline")
+    except EmoactError:
+        # Its own page says what is wrong.
+        return
     # The first site; the page of directions has the others.
     headline = headline[headline["site"] == next(iter(in_order(headline["site"])), "")]
     for model, own in headline.groupby("model", sort=False):
