@@ -14,13 +14,8 @@ from emoact.stats.directions.strength import measure_strength
 from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.splits import scenario_folds, scenario_halves
-from emoact.stats.products import (
-    centre,
-    centred_gram,
-    class_products,
-    contrast_product,
-    share_vectors,
-)
+from emoact.stats.products import centred_gram, class_products, contrast_product, share_vectors
+from emoact.stats.vectors import centre
 
 SEEDS = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=40, deadline=None)

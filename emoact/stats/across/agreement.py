@@ -15,7 +15,8 @@ from emoact.stats.null.permutation import max_statistic_test, permutation_p
 from emoact.stats.null.relabelling import shuffled_groups
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import finite_mean, jackknife_se
-from emoact.stats.products import centre, divide_by_sd, shortened
+from emoact.stats.products import shortened
+from emoact.stats.vectors import centre, divide_by_sd
 
 N_BLOCKS = 6
 """Blocks of scenarios; half of them for one model, the others for the other, in every way."""

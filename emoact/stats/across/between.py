@@ -33,8 +33,9 @@ from emoact.stats.directions.stability import score_reliability
 from emoact.stats.features import ModelFeatures
 from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.products import Gram, centre
+from emoact.stats.products import Gram
 from emoact.stats.settings import AnalysisSettings
+from emoact.stats.vectors import centre
 
 RAW_DRAWS = KEPT_DRAWS
 """Relabellings for the band of the raw cosine; a band needs fewer than a small p-value."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from emoact.stats.products import centre, divide_by_sd
+from emoact.stats.vectors import centre, divide_by_sd
 
 WIDTH = 256
 _PENALTIES = np.geomspace(1.0, 1e5, 6)

@@ -15,7 +15,7 @@ from emoact.stats.design import (
     contrast_grand_mean,
     contrast_prompt_weights,
 )
-from emoact.stats.products import Centred, about_mean, blocks, centre
+from emoact.stats.vectors import Centred, about_mean, blocks, centre
 
 DirectionKind = Literal["plain", "grand_mean", "within_scenario", "neutral_projected"]
 

@@ -41,9 +41,10 @@ from emoact.stats.null.permutation import (
 )
 from emoact.stats.null.significance import Judged
 from emoact.stats.null.uncertainty import percentile_interval
-from emoact.stats.products import SharedVectors, Vectors
+from emoact.stats.products import SharedVectors
 from emoact.stats.rank import spearman
 from emoact.stats.settings import AnalysisSettings
+from emoact.stats.vectors import Vectors
 
 RELIABILITY_SPLITS = 20
 

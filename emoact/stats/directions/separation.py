@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.measures import Columns
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import interval_quantile, sides_of
-from emoact.stats.products import Vectors, blocks, contrast_means, largest_square
+from emoact.stats.products import contrast_means
+from emoact.stats.vectors import Vectors, blocks, largest_square
 
 _NEARLY_APART = 0.98
 """AUROC above which its interval is that of d' on the normal curve."""

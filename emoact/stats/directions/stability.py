@@ -13,15 +13,9 @@ from emoact.stats.directions.directions import matched_scenarios
 from emoact.stats.directions.separation import held_out_scores_of
 from emoact.stats.null.permutation import Relabellings
 from emoact.stats.null.uncertainty import finite_mean, percentile_interval
-from emoact.stats.products import (
-    Vectors,
-    blocks,
-    class_sums,
-    compact,
-    contrast_means,
-    largest_square,
-)
+from emoact.stats.products import class_sums, compact, contrast_means
 from emoact.stats.rank import unit_ranks
+from emoact.stats.vectors import Vectors, blocks, largest_square
 
 _MANY_PROMPTS = 400
 _NULL_SPLITS = 20
@@ -93,7 +87,7 @@ def split_half_null(
     first, second = means(sides), means(~sides)
     cosines = np.empty((n_draws, vectors.shape[1]))
     for layer in range(vectors.shape[1]):
-        products, largest = 0.0, largest_square(vectors, layer, plan.used)
+        products, largest = np.zeros(()), largest_square(vectors, layer, plan.used)
         for _, values in blocks(vectors, layer, plan.used):
             rows = compact(values, n_draws)
             # A band of many prompts needs no more digits, and costs half as much.
@@ -106,8 +100,7 @@ def split_half_null(
                     here[part.start - 1 : part.stop - 1, group] = (
                         chosen[:, own].astype(rows.dtype) @ rows[own]
                     )
-            sums = np.concatenate([here, whole - here], axis=1)
-            products = products + sums @ sums.swapaxes(1, 2)
+            products = products + _products_of_sides(here, whole)
         floor = (1e-13 if rows.dtype == np.float64 else 1e-10) * largest
         # A half without a prompt of a class has no weights.
         with np.errstate(invalid="ignore"):
@@ -117,6 +110,20 @@ def split_half_null(
             lengths = np.sqrt(np.where(defined, squares[0] * squares[1], np.nan))
             cosines[:, layer] = finite_mean(((of_first * second).sum(axis=2) / lengths).T)
     return cosines
+
+
+def _products_of_sides(
+    here: Float[np.ndarray, "draw group dimension"], whole: Float[np.ndarray, "group dimension"]
+) -> Float[np.ndarray, "draw sum sum"]:
+    """Products of all sums of the emotion, and of the reference, which has the rest of a group."""
+    n = len(whole)
+    products = np.empty((len(here), 2 * n, 2 * n), dtype=here.dtype)
+    own, with_whole = here @ here.swapaxes(1, 2), here @ whole.T
+    products[:, :n, :n] = own
+    products[:, :n, n:] = with_whole - own
+    products[:, n:, :n] = products[:, :n, n:].swapaxes(1, 2)
+    products[:, n:, n:] = whole @ whole.T - with_whole.swapaxes(1, 2) - products[:, :n, n:]
+    return products
 
 
 def leave_one_out_cosines(

@@ -13,17 +13,14 @@ from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.null.uncertainty import interval_quantile, jackknife_se, sides_of
 from emoact.stats.products import (
-    Centred,
     ClassProducts,
     SharedVectors,
-    Vectors,
-    blocks,
     class_sums,
     contrast_product,
     scenario_sums,
     signed_root,
-    squares_of,
 )
+from emoact.stats.vectors import Centred, Vectors, blocks, squares_of
 
 Layers = Float64[np.ndarray, " layer"]
 

@@ -26,17 +26,9 @@ from emoact.stats.directions.stability import row_cosines
 from emoact.stats.directions.strength import touched_scenarios
 from emoact.stats.null.relabelling import OUTSIDE, shuffled_groups
 from emoact.stats.null.uncertainty import jackknife_se
-from emoact.stats.products import (
-    BLOCK_NUMBERS,
-    ClassProducts,
-    SharedVectors,
-    Vectors,
-    blocks,
-    compact,
-    contrast_product,
-    largest_square,
-)
+from emoact.stats.products import ClassProducts, SharedVectors, compact, contrast_product
 from emoact.stats.settings import AnalysisSettings
+from emoact.stats.vectors import BLOCK_NUMBERS, Vectors, blocks, largest_square
 
 Layers = Float64[np.ndarray, " layer"]
 

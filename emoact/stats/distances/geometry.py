@@ -14,7 +14,7 @@ from emoact.sites import SiteName
 from emoact.stats.across.shared import sampled_rows
 from emoact.stats.directions.directions import principal_axes_of
 from emoact.stats.features import ModelFeatures
-from emoact.stats.products import about_mean, centre
+from emoact.stats.vectors import about_mean, centre
 
 MAX_POINTS = 2000
 """Most prompts whose coordinates are kept; the axes are those of all."""

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.design import Design
 from emoact.stats.null.relabelling import Labellings
-from emoact.stats.products import Vectors, blocks, compact, scenario_sums, without_scenarios
+from emoact.stats.products import compact, scenario_sums, without_scenarios
 from emoact.stats.room import MEMORY, Room
+from emoact.stats.vectors import Vectors, blocks
 
 _CHUNK = 256
 """Most relabellings whose sums are held in memory at once."""

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Float64, Int
 from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
 from emoact.stats.null.uncertainty import design_interval
-from emoact.stats.products import BLOCK_NUMBERS
 from emoact.stats.room import set_down
+from emoact.stats.vectors import BLOCK_NUMBERS
 
 Verdict = Literal[
     "beyond_words",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from emoact.stats.products import BLOCK_NUMBERS
+from emoact.stats.vectors import BLOCK_NUMBERS
 
 _FEW = 100
 
@@ -41,10 +41,10 @@ def lda_decisions(
             / len(places)
         )
         scale = np.where(sd > 0, sd, 1.0)
-        summed = np.zeros((train.shape[1] if many else len(places),) * 2, dtype=exact.dtype)
+        summed = np.zeros((train.shape[1] if many else len(places),) * 2, dtype=train.dtype)
         squares = []
         for own in chunks:
-            standard = (exact[own] - mean) / scale.astype(exact.dtype)
+            standard = ((exact[own] - mean) / scale.astype(exact.dtype)).astype(train.dtype)
             summed += standard.T @ standard if many else standard @ standard.T
             squares.append((standard**2).sum(axis=1, dtype=np.float64))
         products = summed.astype(np.float64)

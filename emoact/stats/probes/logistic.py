@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 PENALTY_C = 1.0
 """Inverse strength of the penalty, scikit-learn's default."""
@@ -84,7 +84,7 @@ def kernel_decisions(
         with_test: Of the test prompts with the training prompts.
         penalty_c: Inverse strength of the penalty.
     """
-    kernel = np.asarray(products, dtype=np.float64)
+    kernel, single = (np.asarray(products, dtype=kind) for kind in (np.float64, np.float32))
     target, weight = is_emotion.astype(np.float64), penalty_c * class_weights(is_emotion)
     coefficients, intercept, values = np.zeros(len(kernel)), 0.0, _FIRST * (2 * target - 1)
     loss = change = np.inf
@@ -94,7 +94,7 @@ def kernel_decisions(
         pull = weight * (chance - target)
         if change > _SETTLED:
             root = np.sqrt(weight * chance * (1 - chance))
-            solve = _solver(kernel, root)
+            solve = _solver(kernel, single, root)
             of_root = solve(root)
         # The first decision values belong to no coefficients yet.
         aim = root * near - pull / root if number == 0 else -(coefficients + pull) / root
@@ -119,25 +119,26 @@ def kernel_decisions(
 
 
 def _solver(
-    kernel: Float64[np.ndarray, "train train"], root: Float64[np.ndarray, " train"]
+    kernel: Float64[np.ndarray, "train train"],
+    single: Float32[np.ndarray, "train train"],
+    root: Float64[np.ndarray, " train"],
 ) -> Callable[[Float64[np.ndarray, " train"]], Float64[np.ndarray, " train"]]:
     """Solves linear systems of 1 + root kernel root, in single precision where that can be."""
     # Called a hundred thousand times: what scipy's own functions do around LAPACK would be felt.
     from scipy.linalg import LinAlgError, lapack
 
-    def factored(kind: type, factor: Any) -> tuple[np.ndarray, int]:
-        scale: np.ndarray = root.astype(kind)
-        matrix: np.ndarray = kernel.astype(kind)
-        matrix *= scale[:, None]
+    def factored(held: np.ndarray, factor: Any) -> tuple[np.ndarray, int]:
+        scale: np.ndarray = root.astype(held.dtype)
+        matrix: np.ndarray = held * scale[:, None]
         matrix *= scale
         matrix[np.diag_indices(len(root))] += 1
         # The transpose of a symmetric matrix is in the order in which LAPACK works in place.
         found: tuple[np.ndarray, int] = factor(matrix.T, lower=True, overwrite_a=True, clean=False)
         return found
 
-    (factor, failed), solved = factored(np.float32, lapack.spotrf), lapack.spotrs
+    (factor, failed), solved = factored(single, lapack.spotrf), lapack.spotrs
     if failed:
-        (factor, failed), solved = factored(np.float64, lapack.dpotrf), lapack.dpotrs
+        (factor, failed), solved = factored(kernel, lapack.dpotrf), lapack.dpotrs
     if failed:
         raise LinAlgError(f"leading minor {failed} of the system is not positive definite")
 

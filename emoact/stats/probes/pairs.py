@@ -40,8 +40,8 @@ from emoact.stats.probes.probes import (
     band,
     correctness,
 )
-from emoact.stats.products import centred, deviation, inverse_sd
 from emoact.stats.settings import AnalysisSettings
+from emoact.stats.vectors import centred, deviation, inverse_sd
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import Decide, logistic_probe
-from emoact.stats.products import inverse_sd
 from emoact.stats.room import set_down
+from emoact.stats.vectors import inverse_sd
 
 ProbeKind = Literal["mass_mean", "lda", "logistic"]
 Split = tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]

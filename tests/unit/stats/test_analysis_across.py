@@ -26,8 +26,9 @@ from emoact.stats.directions.stability import score_reliability
 from emoact.stats.null.pairing import pairing_test, shuffled_pairings
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.splits import scenario_folds, scenario_halves
-from emoact.stats.products import centre, centred_gram
+from emoact.stats.products import centred_gram
 from emoact.stats.rank import spearman, unit_ranks
+from emoact.stats.vectors import centre
 
 N = 25
 LABELS = ("a", "b", "n")

@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from emoact.analysis import room
-from emoact.stats import products
+from emoact.stats import products, vectors
 from emoact.stats.distances import distances
 from emoact.stats.full import analyse_grid
 from emoact.stats.probes import accuracy, lda
@@ -54,7 +54,7 @@ def test_few_dimensions_at_once_of_vectors_on_the_disk_give_the_same_tables(
     scenarios: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = result(scenarios=scenarios)
-    for module in (products, distances, accuracy):
+    for module in (vectors, products, distances, accuracy):
         monkeypatch.setattr(module, "BLOCK_NUMBERS", 60)
     monkeypatch.setattr(room, "LEAST_BYTES", 0)
     assert_same(result(scenarios=scenarios, room=room.DiskRoom(tmp_path)), expected)

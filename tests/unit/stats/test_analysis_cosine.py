@@ -18,7 +18,8 @@ from emoact.stats.design import (
     design_of,
 )
 from emoact.stats.distances.distances import cosine_null, shuffled_pair
-from emoact.stats.products import centre, class_products, inverse_sd
+from emoact.stats.products import class_products
+from emoact.stats.vectors import centre, inverse_sd
 
 N = 12
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)

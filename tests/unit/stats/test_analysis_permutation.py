@@ -16,7 +16,8 @@ from emoact.stats.null.permutation import (
 )
 from emoact.stats.null.relabelling import Labellings, relabellings
 from emoact.stats.null.significance import judge_families
-from emoact.stats.products import centre, class_products, contrast_product
+from emoact.stats.products import class_products, contrast_product
+from emoact.stats.vectors import centre
 
 
 def matched(n: int) -> Design:

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 from emoact.stats.design import contrast_against, design_of
 from emoact.stats.directions.separation import Separation, held_out_scores, measure_separation
 from emoact.stats.null.splits import scenario_folds
-from emoact.stats.products import centre
+from emoact.stats.vectors import centre
 
 N = 30
 DESIGN = design_of(["a"] * N + ["b"] * N + ["n"] * N, [str(i) for i in range(N)] * 3)

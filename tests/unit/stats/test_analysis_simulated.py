@@ -17,7 +17,8 @@ from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
 from emoact.stats.directions.directions import grand_mean_direction
 from emoact.stats.directions.stability import split_half_cosines
 from emoact.stats.null.splits import scenario_folds, scenario_halves
-from emoact.stats.products import centre, centred_gram, class_products, contrast_product
+from emoact.stats.products import centred_gram, class_products, contrast_product
+from emoact.stats.vectors import centre
 from tests.support.split_estimates import plain_direction, split_strength
 
 D, N = 768, 50

@@ -12,7 +12,7 @@ from emoact.stats.directions.stability import (
 from emoact.stats.null.permutation import Relabellings, prepare_relabellings
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.splits import scenario_halves
-from emoact.stats.products import centre
+from emoact.stats.vectors import centre
 
 N = 8
 DESIGN = design_of(["a"] * N + ["n"] * N, [str(i) for i in range(N)] * 2)

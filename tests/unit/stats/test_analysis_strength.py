@@ -19,13 +19,13 @@ from emoact.stats.null.uncertainty import (
     small_sample_interval,
 )
 from emoact.stats.products import (
-    centre,
     centred_gram,
     class_products,
     contrast_product,
     share_vectors,
     signed_root,
 )
+from emoact.stats.vectors import centre
 from tests.support.split_estimates import split_strength
 
 N = 12

@@ -14,7 +14,7 @@ from emoact.stats.null.permutation import (
     prepare_relabellings,
 )
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.products import centre, inverse_sd
+from emoact.stats.vectors import centre, inverse_sd
 from tests.support.planted_features import QUICK, units_of
 
 WIDTH, LAYERS, N = 16, 3, 20

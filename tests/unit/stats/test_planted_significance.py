@@ -25,14 +25,8 @@ from emoact.stats.null.permutation import (
 )
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.null.significance import judge_families
-from emoact.stats.products import (
-    centre,
-    class_products,
-    contrast_product,
-    inverse_noise,
-    inverse_sd,
-    share_vectors,
-)
+from emoact.stats.products import class_products, contrast_product, inverse_noise, share_vectors
+from emoact.stats.vectors import centre, inverse_sd
 from tests.support.planted_features import QUICK, noise, units_of
 
 
