@@ -25,6 +25,13 @@ _PAIR_VERDICTS = {
 ORDER_VERDICTS = ("order_only", "threshold_moved")
 """Verdicts on classes whose threshold does not carry over, or whose accuracy does not show it."""
 
+_DOUBTS = {
+    "repeated_prompts": "prompts repeat one another: p-values and intervals are too small",
+    "near_copies": "prompts nearly repeat one another: p-values and intervals are too small",
+    "far_prompts": "some prompts lie far away: intervals of d′ and AUROC are too narrow",
+}
+"""Findings without which no verdict should be read."""
+
 Row = Mapping[str, Any]
 
 
@@ -45,6 +52,8 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
         badges.append(
             "last token pooled: layer 0 of the residual stream is lexical/positional only"
         )
+    codes = {finding.code for finding in result.findings}
+    badges += [badge for code, badge in _DOUBTS.items() if code in codes]
     badges += [
         f"left out: {finding.where}: {finding.message}"
         for finding in result.findings

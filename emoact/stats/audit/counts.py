@@ -10,7 +10,8 @@ from emoact.numbers import plural, some
 from emoact.stats.audit.outcome import Check, Outcome
 from emoact.stats.audit.text import Texts
 
-_SIMILAR = 0.8
+_SIMILAR = 0.6
+"""Eight words of which one is another share seven of nine; of which two are, six of ten."""
 _MOST_COMPARISONS = 3_000_000
 
 
@@ -23,7 +24,7 @@ def equal_groups(texts: Texts) -> list[list[int]]:
 
 
 def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
-    """Pairs with a Jaccard index of at least 0.8, without pairs of equal texts.
+    """Pairs with a Jaccard index of at least 0.6, without pairs of equal texts.
 
     The second value is False where the limit of comparisons was reached.
 
@@ -137,7 +138,7 @@ def _stands_under_two_emotions(texts: Texts, group: list[int]) -> bool:
 
 
 def near_duplicate_check(texts: Texts) -> Check:
-    """Prompts that share four fifths of their words, except versions of one scenario."""
+    """Prompts that share three fifths of their words, except versions of one scenario."""
     similar, complete = similar_pairs(texts.words)
     remark = "" if complete else " Not all pairs were compared: too many texts share their words."
     pairs = [
@@ -152,7 +153,7 @@ def near_duplicate_check(texts: Texts) -> Check:
             aspect="near_duplicates",
             title="Near-duplicates",
             outcome="ok",
-            verdict="No two prompts share four fifths of their words (versions of one scenario "
+            verdict="No two prompts share three fifths of their words (versions of one scenario "
             f"do not count).{remark}",
         )
     crossing = any(texts.prompts[a].emotion != texts.prompts[b].emotion for a, b in pairs)
@@ -165,7 +166,7 @@ def near_duplicate_check(texts: Texts) -> Check:
         title="Near-duplicates",
         outcome="warning",
         verdict=plural(len(pairs), "pair of prompts shares", "pairs of prompts share")
-        + f" four fifths of their words or more: {some(shown)}.{remark}",
+        + f" three fifths of their words or more: {some(shown)}.{remark}",
         remedy=remedy,
         examples=tuple(texts.prompts[row].id for pair in pairs[:10] for row in pair),
     )

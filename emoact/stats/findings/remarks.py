@@ -7,11 +7,14 @@ from itertools import combinations
 
 import numpy as np
 
-from emoact.numbers import significant
+from emoact.numbers import significant, some
 from emoact.schema import Finding
 from emoact.stats.across.shared import differing_texts
+from emoact.stats.audit.counts import similar_pairs
+from emoact.stats.audit.text import words_of
 from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
+from emoact.stats.findings.tails import far_prompts
 from emoact.stats.null.uncertainty import LEAST_FREEDOM
 from emoact.stats.probes.accuracy import MIN_UNITS
 from emoact.stats.room import set_down
@@ -98,6 +101,18 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
             f"{design.unit}; copies are counted as independent, so that p-values and intervals "
             "are too small",
         )
+    near = _near_copies(model)
+    if near:
+        rows = sorted({row for _, row in near})
+        yield _warning(
+            "near_copies",
+            model.model,
+            f"{len(rows)} prompts share three fifths of their words or more with one of their "
+            f"class in another {design.unit} "
+            f"({some([f'{model.prompts[a].id} ~ {model.prompts[b].id}' for a, b in near], limit=3)}"
+            "); they are counted as independent, so that p-values and intervals are too small",
+        )
+    yield from far_prompts(model)
     if settings.pooling == "last":
         yield _note(
             "lexical_layer",
@@ -126,6 +141,13 @@ def _repeated(model: ModelFeatures) -> int:
         repeated += bool(apart and np.linalg.norm(here - there) < 1e-3 * np.linalg.norm(here))
     set_down(last)
     return repeated
+
+
+def _near_copies(model: ModelFeatures) -> list[tuple[int, int]]:
+    """Pairs of prompts of one class in two scenarios whose words are nearly the same."""
+    label, scenario = model.design.label_of, model.design.scenario_of
+    pairs, _ = similar_pairs([words_of(prompt.text) for prompt in model.prompts])
+    return [(a, b) for a, b in pairs if label[a] == label[b] and scenario[a] != scenario[b]]
 
 
 def _on_pair(first: ModelFeatures, second: ModelFeatures) -> Iterator[Finding]:

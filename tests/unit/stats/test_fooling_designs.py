@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from emoact.stats.design import design_of
+from emoact.stats.findings.tails import excess_of_distances
 from emoact.stats.full import analyse_grid
 from emoact.stats.null.permutation import (
     max_statistic_test,
@@ -15,7 +16,7 @@ from emoact.stats.null.permutation import (
 )
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.vectors import centre, inverse_sd
-from tests.support.planted_features import QUICK, units_of
+from tests.support.planted_features import QUICK, SITE, unit_of, units_of
 
 WIDTH, LAYERS, N = 16, 3, 20
 Planted = tuple[np.ndarray, np.ndarray, list[str]]
@@ -154,3 +155,45 @@ def test_emotions_that_differ_in_their_mean_are_called_separated() -> None:
     few = {name: each[:5] for name, each in classes.items()}
     (row,) = analyse_grid(units_of(few), QUICK, workers=1).tables["pairs"].itertuples()
     assert row.verdict == "undecided"
+
+
+def test_near_copies_in_other_scenarios_are_named() -> None:
+    rng = np.random.default_rng(5)
+    texts = [" ".join(rng.choice(2000, 9).astype(str)) for _ in range(12)]
+    near = [f"{text.rsplit(' ', 1)[0]} Anna" for text in texts[:4]]
+
+    def found(own: list[str]) -> dict[str, str]:
+        units = [
+            unit_of("m", name, {SITE: noise(rng, len(own))}, texts=[f"{name} {t}" for t in own])
+            for name in ("a", "neutral")
+        ]
+        return {each.code: each.message for each in analyse_grid(units, QUICK).findings}
+
+    assert found([*texts, *near])["near_copies"].startswith("8 prompts share")
+    assert "near_copies" not in found(texts)
+
+
+def far(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.where(rng.random((n, 1, 1)) < 0.05, 8, 1) * noise(rng, n)
+
+
+def t_of_3(rng: np.random.Generator, n: int) -> np.ndarray:
+    return np.sqrt(3 / rng.chisquare(3, size=(n, 1, 1))) * noise(rng, n)
+
+
+@pytest.mark.parametrize(("draw", "least"), [(noise, 0), (far, 75), (t_of_3, 60)])
+@pytest.mark.parametrize("spectrum", ["even", "steep", "steep and rotated", "rogue and rotated"])
+def test_prompts_that_lie_far_away_are_named(
+    draw: Callable[..., np.ndarray], least: int, spectrum: str
+) -> None:
+    named, n = 0, 100
+    for seed in range(n):
+        rng = np.random.default_rng([51, seed])
+        scale = np.arange(1, WIDTH + 1) ** -0.75 if "steep" in spectrum else np.ones(WIDTH)
+        scale = np.where(np.arange(WIDTH) < 3, 30.0, scale) if "rogue" in spectrum else scale
+        turned = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0]
+        labels = np.repeat([0, 1], 25)
+        vectors = draw(rng, 50) * scale @ (turned if "rotated" in spectrum else np.eye(WIDTH))
+        vectors += labels[:, None, None] * 3 * rng.normal(size=WIDTH)
+        named += excess_of_distances(labels, vectors)[1] > 0
+    assert named >= least if least else named <= 0.05 * n

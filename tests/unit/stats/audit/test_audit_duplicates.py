@@ -20,7 +20,7 @@ def test_no_similar_pair_is_lost_by_comparing_only_likely_ones(texts: list[list[
         if texts[one] != texts[other]
         and set(texts[one]) & set(texts[other])
         and len(set(texts[one]) & set(texts[other])) * 5
-        >= 4 * len(set(texts[one]) | set(texts[other]))
+        >= 3 * len(set(texts[one]) | set(texts[other]))
     }
     pairs, complete = similar_pairs(texts)
     assert set(pairs) == expected
