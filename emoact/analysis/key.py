@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 7
+METHOD_VERSION = 8
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -40,6 +40,7 @@ new column or table does not raise it: their names are part of the id.
    the AUROC from those of d'.
 7: intervals of d' and AUROC narrower where 0 is excluded; none below 10 degrees of freedom;
    no no_separation of a probe whose threshold does not carry over.
+8: findings `near_copies` and `far_prompts`, without which verdicts were too sure.
 """
 
 _DIGITS = 20

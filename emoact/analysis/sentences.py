@@ -84,6 +84,8 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
     words += probe_sentences(rows)
     pairs = result.tables["pairs"]
     words += pair_sentences(pairs[pairs["model"] == model].to_dict("records"))
+    doubts = {each.code for each in result.findings if each.where == model}
+    words += [f"But {doubt}." for code, doubt in _DOUBTS.items() if code in doubts]
     if model in result.random_weights:
         words.append("Its weights are random: none of this says anything about emotion.")
     return f"{model}: {' '.join(words)}"

@@ -153,7 +153,10 @@ def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list
     )
     verdict = "random" if row["model"] in random else str(row["verdict"])
     # A table of an earlier version has no such columns.
-    order = {"auroc": two(row["auroc"]), "p": p_text(row["p_order"])} if "auroc" in row else {}
+    order = {}
+    if "auroc" in row:
+        ends = _between(row, "auroc", "auroc_low", "auroc_high")
+        order = {"auroc": ends, "p": p_text(row["p_order"])}
     return [
         display_name(str(row["model"])),
         words.emotion(str(row["emotion"])) + evaluation,

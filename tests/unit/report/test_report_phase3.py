@@ -82,19 +82,19 @@ def test_the_conclusion_has_the_result(
     assert str(int(trained["significant"].sum())) in conclusion
 
 
-def across_section(folder: Path, **columns: float) -> Section:
-    """The section of models compared, where these columns of its table have one value."""
+def section_of(folder: Path, name: str, table: str, **columns: float | str) -> Section:
+    """A section, where these columns of one of its tables have one value."""
     material = gather(folder)
     found = material.phase3
     assert found is not None
     source = found.source
-    across = source.read("across").assign(**columns)
+    rows = source.read(table).assign(**columns)
     changed = dataclasses.replace(
-        source, read=lambda name: across if name == "across" else source.read(name)
+        source, read=lambda each: rows if each == table else source.read(each)
     )
     own = dataclasses.replace(found, source=changed)
     sections = phase3(dataclasses.replace(material, phase3=own), words_of("en"))
-    return next(section for section in sections if section.name == "across")
+    return next(section for section in sections if section.name == name)
 
 
 def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
@@ -103,7 +103,7 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
     folder, _ = analysed
 
     def cells(score: float) -> set[str] | None:
-        section = across_section(folder, score_corr=score)
+        section = section_of(folder, "across", "across", score_corr=score)
         (drawn,) = (block for block in section.blocks if isinstance(block, Table))
         title = words_of("en").plain("column.score_corr")
         return {row[drawn.head.index(title)] for row in drawn.rows} if title in drawn.head else None
@@ -117,8 +117,20 @@ def test_the_matching_of_classes_is_judged_beside_the_p_values(
     analysed: tuple[Path, SavedAnalysis], p: float, said: str
 ) -> None:
     changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_p_match": p}
-    section = across_section(analysed[0], **changes)
+    section = section_of(analysed[0], "across", "across", **changes)
     assert any(said in str(block) for block in section.blocks)
+
+
+def test_cell_of_an_order_without_a_threshold_has_its_auroc_interval_and_p(
+    analysed: tuple[Path, SavedAnalysis],
+) -> None:
+    changes = {"auroc": 0.96, "auroc_low": 0.89, "auroc_high": 0.98, "p_order": 0.012}
+    section = section_of(
+        analysed[0], "directions", "headline", verdict="order_only", one_sided="", **changes
+    )
+    cells = [row[-1] for block in section.blocks if isinstance(block, Table) for row in block.rows]
+    said = "order carries over, AUROC 0.96 [0.89, 0.98], p = 0.012; accuracy not shown"
+    assert said in cells
 
 
 def test_every_view_of_the_report_stands_there_with_its_question(

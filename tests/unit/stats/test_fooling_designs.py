@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.stats.design import design_of
 from emoact.stats.findings.tails import excess_of_distances
 from emoact.stats.full import analyse_grid
@@ -15,6 +16,7 @@ from emoact.stats.null.permutation import (
     prepare_relabellings,
 )
 from emoact.stats.null.relabelling import relabellings
+from emoact.stats.result import AnalysisResult
 from emoact.stats.vectors import centre, inverse_sd
 from tests.support.planted_features import QUICK, SITE, unit_of, units_of
 
@@ -162,15 +164,19 @@ def test_near_copies_in_other_scenarios_are_named() -> None:
     texts = [" ".join(rng.choice(2000, 9).astype(str)) for _ in range(12)]
     near = [f"{text.rsplit(' ', 1)[0]} Anna" for text in texts[:4]]
 
-    def found(own: list[str]) -> dict[str, str]:
+    def found(own: list[str]) -> AnalysisResult:
         units = [
             unit_of("m", name, {SITE: noise(rng, len(own))}, texts=[f"{name} {t}" for t in own])
             for name in ("a", "neutral")
         ]
-        return {each.code: each.message for each in analyse_grid(units, QUICK).findings}
+        return analyse_grid(units, QUICK)
 
-    assert found([*texts, *near])["near_copies"].startswith("8 prompts share")
-    assert "near_copies" not in found(texts)
+    copied = found([*texts, *near])
+    (finding,) = (each for each in copied.findings if each.code == "near_copies")
+    assert finding.message.startswith("8 prompts share")
+    said = "prompts nearly repeat one another"
+    assert [said in text for text in (sentences_of(copied)["m"], *badges_of(copied))] == [True] * 2
+    assert "near_copies" not in {each.code for each in found(texts).findings}
 
 
 def far(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""Planted accuracies, orders and far prompts of `calibrate_analysis.py`, with what is said."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from scipy.stats import norm
+
+from emoact.stats.design import Design, design_of
+from emoact.stats.findings.tails import excess_of_distances
+from emoact.stats.null.splits import scenario_folds
+from emoact.stats.null.uncertainty import bootstrap_counts
+from emoact.stats.probes.accuracy import measure_accuracies, median_over
+from emoact.stats.probes.order import order_of
+from emoact.stats.probes.probes import correctness, fold_splits, layer_decisions
+from scripts.calibration_designs import SETTINGS, WIDTH, Estimate, Seed, spread_of
+
+ACCURACIES = ((10, 0.0), (10, 2.5), (25, 0.0), (25, 2.0), (25, 4.0), (50, 2.0))
+"""Scenarios, and distance of the classes in standard deviations of a prompt in its scenario."""
+
+ORDERS = ((12, 0.0), (12, 1.0), (12, 3.0), (25, 0.0), (25, 1.0), (25, 3.0))
+
+TAILS = ("normal", "one class three times as wide", "5 % eight times as far", "t of 3 degrees")
+TAIL_SIZES = (12, 25, 50)
+
+_LAYERS = 4
+
+
+@functools.cache
+def pairs_of(n_scenarios: int) -> Design:
+    """One prompt of either class in each scenario."""
+    names = [str(scenario) for scenario in range(n_scenarios)]
+    return design_of(["a"] * n_scenarios + ["n"] * n_scenarios, names * 2)
+
+
+def accuracy_of(n_scenarios: int, effect: float, seed: Seed) -> Estimate:
+    """Cross-validated balanced accuracy of the median layer; the truth is its mean over data sets.
+
+    Layers share nine tenths of their noise, and scenarios vary as much as prompts.
+    """
+    rng, design = np.random.default_rng(seed), pairs_of(n_scenarios)
+    labels = design.label_of == 0
+    scenarios = np.tile(rng.normal(size=(n_scenarios, 30)), (2, 1))
+    shared = scenarios + rng.normal(size=(design.n_prompts, 30))
+    shared[labels, 0] += effect
+    splits = fold_splits(np.ones(design.n_prompts, dtype=bool), scenario_folds(design))
+    layers = (shared + 0.33 * rng.normal(size=shared.shape) for _ in range(_LAYERS))
+    decided = [layer_decisions(each, labels, splits, ["logistic"])[0] for each in layers]
+    draws = bootstrap_counts(design, 1000, seed=int(rng.integers(2**31)))
+    correct = correctness(np.stack(decided), labels)
+    found = median_over(measure_accuracies(correct, labels, design, draws, cross_validated=True))
+    low, high = found.balanced_interval
+    return Estimate(truth=found.balanced, low=low, high=high)
+
+
+def order_said(n_scenarios: int, effect: float, seed: Seed) -> tuple[bool, bool]:
+    """True for a p_order of at most .05, and for an interval that holds the true AUROC.
+
+    Scores of prompts of other scenarios than those of the probe: the threshold is nowhere.
+    """
+    rng, design = np.random.default_rng(seed), pairs_of(n_scenarios)
+    labels = design.label_of == 0
+    scenarios = np.tile(rng.normal(size=n_scenarios), 2)
+    shared = scenarios + rng.normal(size=design.n_prompts) + effect * labels - 30
+    scores = shared + 0.33 * rng.normal(size=(_LAYERS, design.n_prompts))
+    settings = type(SETTINGS)(**{**vars(SETTINGS), "seed": int(rng.integers(2**31))})
+    found = order_of(scores, labels, design, settings)
+    truth = float(norm.cdf(effect / np.sqrt(2 * (2 + 0.33**2))))
+    return bool(found.p <= SETTINGS.alpha), bool(found.interval[0] <= truth <= found.interval[1])
+
+
+def named_far(tail: str, spectrum: str, n_scenarios: int, seed: Seed) -> bool:
+    """True where prompts are said to lie far away."""
+    rng, design = np.random.default_rng(seed), pairs_of(n_scenarios)
+    size = (design.n_prompts, 1, 1)
+    vectors = rng.normal(size=(design.n_prompts, 1, WIDTH))
+    if tail == TAILS[1]:
+        vectors[design.label_of == 0] *= 3
+    elif tail == TAILS[2]:
+        vectors *= np.where(rng.random(size) < 0.05, 8, 1)
+    elif tail == TAILS[3]:
+        vectors *= np.sqrt(3 / rng.chisquare(3, size=size))
+    vectors += rng.normal(size=(n_scenarios, 1, WIDTH))[design.scenario_of]
+    vectors[design.label_of == 0] += 3 * rng.normal(size=WIDTH)
+    return excess_of_distances(design.label_of, vectors @ spread_of(spectrum, rng))[1] > 0
