@@ -180,11 +180,11 @@ def test_near_copies_in_other_scenarios_are_named() -> None:
 
 
 def far(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.where(rng.random((n, 1, 1)) < 0.05, 8, 1) * noise(rng, n)
+    return np.asarray(np.where(rng.random((n, 1, 1)) < 0.05, 8, 1) * noise(rng, n))
 
 
 def t_of_3(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.sqrt(3 / rng.chisquare(3, size=(n, 1, 1))) * noise(rng, n)
+    return np.asarray(np.sqrt(3 / rng.chisquare(3, size=(n, 1, 1))) * noise(rng, n))
 
 
 @pytest.mark.parametrize(("draw", "least"), [(noise, 0), (far, 75), (t_of_3, 60)])
