@@ -21,11 +21,19 @@ def ended(results: Path, run_id: str | None = None) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def good_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Memory of the tables that a process with limits has read already, as in daily use."""
+    return tmp_path_factory.mktemp("tables")
+
+
 @pytest.fixture(autouse=True)
-def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def results(good_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty results folder, which is the one that the dashboard was started with."""
     folder = tmp_path / "results"
     folder.mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "tables").symlink_to(good_tables)
     monkeypatch.setenv("EMOACT_RESULTS", str(folder))
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
