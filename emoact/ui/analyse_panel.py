@@ -24,7 +24,6 @@ from emoact.ui.current_run import (
     watch_run,
     watched_job,
 )
-from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.views.text import listed, md, mono
 
@@ -216,7 +215,7 @@ def analyse_all(results: str) -> None:
         title="The analysis could not start",
     )
     if run_id is not None:
-        st.switch_page("pages/directions.py", query_params={FOLDER: results, PARAMETER: run_id})
+        st.switch_page("pages/directions.py", query_params={PARAMETER: run_id})
 
 
 def _start(asked: AnalyzeRequest) -> None:
