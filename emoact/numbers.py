@@ -45,9 +45,9 @@ def signed(value: SupportsFloat | None, form: str = ".3f") -> str:
     return MISSING if value is None else f"{float(value):+{form}}".replace("-", MINUS)
 
 
-def short(value: float) -> str:
+def short(value: SupportsFloat) -> str:
     """`2`, `−0.5`: no more digits than it takes."""
-    return f"{value:g}".replace("-", MINUS)
+    return f"{float(value):g}".replace("-", MINUS)
 
 
 def percent(share: SupportsFloat, digits: int = 2) -> str:

@@ -105,6 +105,15 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
         _features([unit for unit in units if unit.emotion in names], model, request)
         for units, names in zip(chosen, wanted, strict=True)
     )
+    shapes = [
+        {site: vectors.shape[1:] for site, vectors in side.sites.items()}
+        for side in (first, second)
+    ]
+    if shapes[0] != shapes[1]:
+        raise RequestError(
+            f"{model} has other layers or dimensions in the second folder than in the first",
+            remedy="Extract the prompts of both folders with the same model.",
+        )
     repeated, shared = _known_rows(first, second, labels)
     second = second.rows(np.flatnonzero(~(repeated | shared)).tolist())
     cells = list(

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from emoact.causes.contributions import Target
 from emoact.decode import decode
 from emoact.errors import RequestError
+from emoact.positions import Pooling
+from emoact.sites import SiteName
 
 Number = float | None
 """None where it was not finite."""
@@ -78,7 +80,7 @@ class _LayerSum(_OfLayer):
 class _Heads(_OfDirection):
     n_prompts: int
     n_permutations: int
-    gap: Number
+    gap: float
     total: float
     by_layer: tuple[_LayerSum, ...] = ()
     by_prompt: _ByPrompt | None = None
@@ -129,6 +131,14 @@ class _Lens(_OfDirection):
 class _Above:
     raised: bool
     lowered: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place(Target):
+    """The place of a saved direction, which has no defaults."""
+
+    site: SiteName = field()
+    pooling: Pooling = field()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,9 +306,9 @@ class _Ablation:
 
 _Parts = Mapping[str, type]
 _FORMS: Mapping[str, tuple[type, _Parts]] = {
-    "heads": (_Heads, {"target": Target, "components": _Component}),
-    "lens": (_Lens, {"target": Target, "above_random": _Above, "tokens": _LensToken}),
-    "project": (_Projected, {"target": Target, "passages": _Passage}),
+    "heads": (_Heads, {"target": _Place, "components": _Component}),
+    "lens": (_Lens, {"target": _Place, "above_random": _Above, "tokens": _LensToken}),
+    "project": (_Projected, {"target": _Place, "passages": _Passage}),
     "attention": (_Patterns, {"heads": _PatternHead}),
     "steer": (_Steer, {"settings": _SteerSettings, "effects": _Effect}),
     "ablate": (_Ablate, {"settings": _AblateSettings, "ablations": _Ablation}),

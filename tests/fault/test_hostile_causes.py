@@ -121,13 +121,16 @@ def write(root: ResultsRoot, saved: SavedCause, found: Any, rests_on: Any = None
 
 
 @pytest.mark.parametrize("kind", ["heads", "lens"])
-@pytest.mark.parametrize("target", [{"site": "nowhere"}, {"pooling": "<b>"}, {"layer": "0"}])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("site", "nowhere"), ("pooling", "<b>"), ("layer", "0"), ("site", KeyError)],
+)
 def test_a_result_whose_direction_is_of_no_stream_is_refused(
-    tmp_path: Path, kind: str, target: dict[str, str]
+    tmp_path: Path, kind: str, field: str, value: object
 ) -> None:
     saved, root = PLANTS[kind](tmp_path), ResultsRoot(tmp_path)
     assert use(root, kind) == 1
-    write(root, saved, put(saved.found, ("target",), {**saved.found["target"], **target}))
+    write(root, saved, put(saved.found, ("target", field), value))
     assert use(root, kind) == 0
 
 

@@ -89,6 +89,9 @@ HOSTILE: dict[str, Callable[[Unit], object]] = {
     "a BOS of a list": _provenance(bos=[[1]]),
 }
 
+SHAPES = ("fewer layers", "narrower")
+"""In every file: a folder of one shape, which is not that of the other folder."""
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
@@ -99,8 +102,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("every_file", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("name", "every_file"),
+    [
+        *((name, False) for name in HOSTILE),
+        *((name, True) for name in SHAPES),
+        *(
+            pytest.param(name, True, marks=pytest.mark.long)
+            for name in sorted(HOSTILE.keys() - SHAPES)
+        ),
+    ],
+)
 def test_a_foreign_folder_gives_figures_or_a_refusal(
     folders: tuple[Path, Path], name: str, every_file: bool
 ) -> None:
