@@ -6,6 +6,7 @@ import math
 import mmap
 import os
 import tempfile
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class DiskRoom(Room):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     def empty(self, shape: tuple[int, ...]) -> Float32[np.ndarray, "prompt layer d"]:
         """An array to be filled.
@@ -54,7 +56,10 @@ class DiskRoom(Room):
         try:
             with tempfile.TemporaryFile(dir=self._folder) as file:
                 # A page for which there is no room later would end the process.
-                os.posix_fallocate(file.fileno(), 0, n_bytes)
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, n_bytes)
+                else:
+                    file.truncate(n_bytes)
                 mapped = mmap.mmap(file.fileno(), n_bytes)
         except OSError as error:
             raise EmoactError(
@@ -62,10 +67,13 @@ class DiskRoom(Room):
                 f"{error.strerror}",
                 remedy="Make room there, or analyse fewer prompts or one site.",
             ) from error
-        self._maps.add(mapped)
+        with self._lock:
+            self._maps.add(mapped)
         return np.frombuffer(mapped, dtype=dtype).reshape(shape)
 
     def rest(self) -> None:
         """Take all files out of the memory of this process; what is read again comes back."""
-        for mapped in list(self._maps):
+        with self._lock:
+            maps = list(self._maps)
+        for mapped in maps:
             mapped.madvise(mmap.MADV_DONTNEED)

@@ -30,7 +30,7 @@ _DOUBTS = {
     "near_copies": "prompts nearly repeat one another: p-values and intervals are too small",
     "far_prompts": "some prompts lie far away: intervals of d′ and AUROC are too narrow",
 }
-"""Findings without which no verdict should be read."""
+"""Warnings that are to be read beside every verdict."""
 
 Row = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def badges_of(result: AnalysisResult) -> tuple[str, ...]:
         badges.append(
             "last token pooled: layer 0 of the residual stream is lexical/positional only"
         )
-    codes = {finding.code for finding in result.findings}
+    codes = {finding.code for finding in result.findings if finding.severity == "warning"}
     badges += [badge for code, badge in _DOUBTS.items() if code in codes]
     badges += [
         f"left out: {finding.where}: {finding.message}"
@@ -84,7 +84,9 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
     words += probe_sentences(rows)
     pairs = result.tables["pairs"]
     words += pair_sentences(pairs[pairs["model"] == model].to_dict("records"))
-    doubts = {each.code for each in result.findings if each.where == model}
+    doubts = {
+        each.code for each in result.findings if each.where == model and each.severity == "warning"
+    }
     words += [f"But {doubt}." for code, doubt in _DOUBTS.items() if code in doubts]
     if model in result.random_weights:
         words.append("Its weights are random: none of this says anything about emotion.")

@@ -81,6 +81,11 @@ def answer(*sentences: str) -> None:
         st.markdown(unbroken(said))
 
 
+def show_badges(badges: Sequence[str]) -> None:
+    """Draw what marks the figures, such as random weights, one below the other."""
+    st.markdown("  \n".join(f":orange-badge[:material/warning: {md(each)}]" for each in badges))
+
+
 def next_step(
     label: str,
     page: str,

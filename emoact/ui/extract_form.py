@@ -20,11 +20,12 @@ from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY, configured
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.store import protocol
-from emoact.store.layout import ResultsRoot
+from emoact.store.layout import ResultsRoot, is_id
+from emoact.store.remote import remote_of
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, launched, watch_run
-from emoact.ui.folders import known_folders, open_folder
+from emoact.ui.folders import known_folders, open_folder, results_folder
 from emoact.ui.prompt_data import Version, kept_datasets, read_dataset, version_of
 from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
 from emoact.views.text import listed, md, mono, prose
@@ -309,7 +310,12 @@ def _offer_both(asked: ExtractRequest) -> None:
             help="The files get a folder of their own, named by what differs, and stand beside the "
             "others on every page.",
         )
-    name = f"{Path(known_folders()[0]).name}-{Path(asked.dataset).stem}"
+    first = Path(known_folders()[0])
+    name = f"{first.absolute().name}-{Path(asked.dataset).stem}"
+    if not is_id(name) or remote_of(ResultsRoot(first)) is not None:
+        return
+    if Path(results_folder()).absolute() == first.absolute().parent / name:
+        return
     st.button(
         f"Extract into the results folder {md(name)}",
         icon=":material/create_new_folder:",

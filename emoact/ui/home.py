@@ -22,7 +22,7 @@ from emoact.store.layout import ResultsRoot, example_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.analyses import saved_analyses
-from emoact.ui.boxes import answer, error_box, next_step
+from emoact.ui.boxes import answer, error_box, next_step, show_badges
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitCard, recorded, reports_of
@@ -80,10 +80,13 @@ def _say_result(results: str) -> None:
     if row is None:
         return
     try:
-        headline = SavedAnalysis.open(ResultsRoot(results).analysis_dir(row.id)).table("headline")
+        saved = SavedAnalysis.open(ResultsRoot(results).analysis_dir(row.id))
+        headline = saved.table("headline")
     except EmoactError:
         # Its own page says what is wrong.
         return
+    if saved.badges:
+        show_badges(saved.badges)
     # The first site; the page of directions has the others.
     headline = headline[headline["site"] == next(iter(in_order(headline["site"])), "")]
     for model, own in headline.groupby("model", sort=False):

@@ -77,7 +77,7 @@ def steps(results: str) -> list[Step]:
             name="Causes",
             page="causes" if heads else "heads",
             done=causes is not None,
-            when=_ended(results, "causes") or causes,
+            when=causes,
             label="Add the direction to the model, some minutes"
             if heads
             else "Find the heads that write a direction, about a minute",
@@ -123,14 +123,15 @@ def show(
         st.markdown(" → ".join(_words(step, following, now) for step in found))
         # What the page itself is about has its button there.
         own = following is not None and (following.page == here or not here)
-        if following is not None and button and not (following.name == after and own):
-            next_step(
-                following.label,
-                following.page,
-                parameters=following.parameters,
-                primary=primary,
-            )
-            if following.page == "causes":
+        if following is not None and button:
+            if not (following.name == after and own):
+                next_step(
+                    following.label,
+                    following.page,
+                    parameters=following.parameters,
+                    primary=primary,
+                )
+            if following.page == "causes" and not found[-1].done:
                 # What a direction does is not needed for a report.
                 next_step(found[-1].label, found[-1].page, primary=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -119,4 +120,5 @@ def kept_datasets(results: str) -> list[Path]:
     """The data sets that were imported, by name."""
     folder = ResultsRoot(results).datasets
     names = [name for name in names_in(folder) if is_text(name) and not name.startswith(".")]
-    return [folder / name for name in names if (folder / name).is_file()]
+    # pathlib raises where a link may not be followed.
+    return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113

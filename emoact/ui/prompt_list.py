@@ -109,7 +109,7 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
     st.caption(
         f"{numbers.plural(len(kept), 'prompt')}"
         + (f" of {len(data):,}" if len(kept) != len(data) else "")
-        + (f"; the first {SHOWN:,} are shown, the file has all" if len(kept) > SHOWN else "")
+        + (f"; the first {SHOWN:,} are shown, the CSV file has all" if len(kept) > SHOWN else "")
     )
     empty = [name for name in ("subset", "scenario") if data[name].isna().all()]
     st.dataframe(

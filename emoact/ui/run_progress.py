@@ -160,7 +160,7 @@ def throughput_figure(history: tuple[tuple[float, float], ...], scheme: Scheme) 
         "line": {"color": ink.accent, "width": 2},
         "fill": "tozeroy",
         "fillcolor": _FILL[scheme],
-        "hoverdressed": "%{y:,.3~r} tokens/s after %{x:.0f} s<extra></extra>",
+        "hovertemplate": "%{y:,.3~r} tokens/s after %{x:.0f} s<extra></extra>",
     }
     layout = {
         "height": _RATES_HEIGHT - _FRAME_HEIGHT,

@@ -16,6 +16,7 @@ from emoact import numbers
 from emoact.measures import Measure
 from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
+from emoact.ui.boxes import show_badges
 from emoact.ui.chart import export_row, show_chart
 from emoact.views import catalogue
 from emoact.views.marked import ringed
@@ -78,8 +79,7 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
         if around.lead:
             _say(lead)
         elif badges := around.badges(choice):
-            marks = (f":orange-badge[:material/warning: {md(each)}]" for each in badges)
-            st.markdown("  \n".join(marks))
+            show_badges(badges)
         around.cards(choice)
         above = st.container()
         around.notes(choice)

@@ -78,7 +78,8 @@ def _show_made(view: RunView) -> None:
     elif view.summary.kind == "causes":
         next_step("Look at the causes", "causes")
     if view.config is not None and view.summary.kind in after:
-        path.show(view.config.results, after=after[view.summary.kind], primary=False)
+        here = "heads" if Path(view.made[0].path).name == "heads.json" else ""
+        path.show(view.config.results, after=after[view.summary.kind], here=here, primary=False)
     st.dataframe(
         pd.DataFrame(
             {

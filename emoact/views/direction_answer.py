@@ -37,9 +37,10 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     headline = source.rows("headline", model=choice["model"])
     strength = source.rows("strength", model=choice["model"], site=site)
     reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
+    told = verdict_sentence(headline[headline["site"].isin(_told_sites(choice))])
     return [
         presence_sentence(headline, strength, reference, 1 / (1 + settings.n_permutations)),
-        f"{verdict_sentence(headline[headline['site'].isin(_told_sites(choice))])} {_FIGURES}",
+        f"{told} {_FIGURES}" if told else "",
         length_sentence(strength),
     ]
 
@@ -58,7 +59,7 @@ def _told_sites(choice: Choice) -> list[str]:
 
 
 def verdict_sentence(headline: pd.DataFrame) -> str:
-    """Verdicts of every evaluation and site, and where their figures are."""
+    """Verdicts of every evaluation and site."""
     parts = []
     for (evaluation, site), rows in headline.groupby(["evaluation", "site"], sort=False):
         said = [

@@ -139,8 +139,8 @@ def show(source: Analysed, choice: Choice) -> Shown:
     ]
     if measure == "score_corr" and without:
         grey += (
-            f" None at {listed(without)}, where projections are too noisy to correlate, as massive "
-            "tokens make them."
+            f" No layer of the other model has a value with {listed(without)}: the projections "
+            "there, or those of the other model, have no reliability above 0."
         )
     if math.isfinite(bound):
         grey += f" Grey: at most {bound:.2g}, the largest chance value at matched layers."

@@ -186,6 +186,7 @@ def _points(mark: Points, paint: Paint) -> Trace:
         "hovertext": list(mark.hovertexts) or None,
         "hovertemplate": f"{mark.hover}<extra></extra>" if mark.hover else None,
         "showlegend": mark.legend,
+        "legendgroup": plain(mark.name) if mark.legend else None,
     }
     if len(mark.z):
         symbol = _IN_SPACE.get(symbol, "x")
@@ -218,7 +219,9 @@ def _point_words(mark: Points) -> list[Trace]:
         return []
     x, y, words = map(_words, zip(*named, strict=True))
     place = "top center"
-    return [{**_SILENT, "x": x, "y": y, "text": words, "mode": "text", "textposition": place}]
+    group = {"legendgroup": plain(mark.name)} if mark.legend else {}
+    fields = {"x": x, "y": y, "text": words, "mode": "text", "textposition": place}
+    return [{**_SILENT, **group, **fields}]
 
 
 def _minus(one: Number, other: Number) -> Number:

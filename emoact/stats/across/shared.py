@@ -39,14 +39,18 @@ def common_rows(first: ModelFeatures, second: ModelFeatures) -> tuple[list[int],
 def sampled_rows(design: Design, *, seed: int = 0, most: int = MAX_SHARED) -> list[int]:
     """Rows of at most `most` prompts: all of them, or whole scenarios at random.
 
-    Scenarios that hold the same classes keep their share.
+    Scenarios that hold the same classes keep their share. Where each has more than `most` prompts,
+    prompts are drawn one by one.
     """
     n_parts = -(-design.n_prompts // most)
     if n_parts < 2:
         return list(range(design.n_prompts))
     parts = scenario_folds(design, n_parts, seed=seed)
-    fits = [part for part in range(n_parts) if (parts == part).sum() <= most]
-    return np.flatnonzero(parts == (fits or [0])[0]).tolist()
+    fits = [part for part in np.unique(parts) if (parts == part).sum() <= most]
+    if not fits:
+        drawn = np.random.default_rng(seed).choice(design.n_prompts, most, replace=False)
+        return sorted(drawn.tolist())
+    return np.flatnonzero(parts == fits[0]).tolist()
 
 
 def differing_texts(first: ModelFeatures, second: ModelFeatures) -> int:

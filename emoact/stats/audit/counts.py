@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from emoact.numbers import plural, some
 from emoact.stats.audit.outcome import Check, Outcome
@@ -23,7 +23,7 @@ def equal_groups(texts: Texts) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
+def similar_pairs(words: Iterable[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
     """Pairs with a Jaccard index of at least 0.6, without pairs of equal texts.
 
     The second value is False where the limit of comparisons was reached.
@@ -33,27 +33,29 @@ def similar_pairs(words: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]]
 
     Source: Chaudhuri et al. 2006 (prefix filter).
     """
-    frequency = Counter(word for text in words for word in set(text))
-    sets = [frozenset(text) for text in words]
-    seen_with: dict[str, list[int]] = defaultdict(list)
+    # Whole numbers: sets of the words of very many texts would take a kilobyte for each.
+    numbers: dict[str, int] = {}
+    texts = [tuple(numbers.setdefault(word, len(numbers)) for word in text) for text in words]
+    frequency = Counter(number for text in texts for number in set(text))
+    seen_with: dict[int, list[int]] = defaultdict(list)
     pairs: list[tuple[int, int]] = []
     comparisons = 0
-    for row, own in enumerate(sets):
-        if not own:
+    for row, text in enumerate(texts):
+        if not text:
             continue
-        rarest = sorted(own, key=lambda word: (frequency[word], word))
+        own = frozenset(text)
+        rarest = sorted(own, key=lambda number: (frequency[number], number))
         prefix = rarest[: len(own) - math.ceil(_SIMILAR * len(own)) + 1]
-        candidates = {other for word in prefix for other in seen_with[word]}
+        candidates = {other for number in prefix for other in seen_with[number]}
         comparisons += len(candidates)
         if comparisons > _MOST_COMPARISONS:
             return pairs, False
         for other in sorted(candidates):
-            shared = len(own & sets[other])
-            similar = shared >= _SIMILAR * len(own | sets[other])
-            if similar and tuple(words[row]) != tuple(words[other]):
+            similar = len(own.intersection(texts[other])) >= _SIMILAR * len(own.union(texts[other]))
+            if similar and text != texts[other]:
                 pairs.append((other, row))
-        for word in prefix:
-            seen_with[word].append(row)
+        for number in prefix:
+            seen_with[number].append(row)
     return pairs, True
 
 

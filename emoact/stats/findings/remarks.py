@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from emoact.numbers import significant, some
+from emoact.numbers import plural, significant, some
 from emoact.schema import Finding
 from emoact.stats.across.shared import differing_texts
 from emoact.stats.audit.counts import similar_pairs
@@ -22,6 +22,9 @@ from emoact.stats.settings import AnalysisSettings
 
 UNEQUAL = 1.5
 """Ratio of sizes, and of spreads, from which a test of classes without scenarios is approximate."""
+
+_SEVERAL = 0.05
+"""Share of near copies among the prompts from which they are more than a note."""
 
 
 def remarks_on(
@@ -101,16 +104,23 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
             f"{design.unit}; copies are counted as independent, so that p-values and intervals "
             "are too small",
         )
-    near = _near_copies(model)
+    near, complete = _near_copies(model)
     if near:
-        rows = sorted({row for _, row in near})
-        yield _warning(
+        rows = {row for _, row in near}
+        yield (_warning if len(rows) >= _SEVERAL * len(model.prompts) else _note)(
             "near_copies",
             model.model,
-            f"{len(rows)} prompts share three fifths of their words or more with one of their "
-            f"class in another {design.unit} "
+            f"{plural(len(rows), 'prompt shares', 'prompts share')} three fifths of their words or "
+            f"more with one of their class in another {design.unit} "
             f"({some([f'{model.prompts[a].id} ~ {model.prompts[b].id}' for a, b in near], limit=3)}"
             "); they are counted as independent, so that p-values and intervals are too small",
+        )
+    if not complete:
+        yield _note(
+            "near_copies_unchecked",
+            model.model,
+            "too many prompts share their words: not all pairs were compared in the search for "
+            "prompts that nearly repeat one another",
         )
     yield from far_prompts(model)
     if settings.pooling == "last":
@@ -143,11 +153,28 @@ def _repeated(model: ModelFeatures) -> int:
     return repeated
 
 
-def _near_copies(model: ModelFeatures) -> list[tuple[int, int]]:
-    """Pairs of prompts of one class in two scenarios whose words are nearly the same."""
-    label, scenario = model.design.label_of, model.design.scenario_of
-    pairs, _ = similar_pairs([words_of(prompt.text) for prompt in model.prompts])
-    return [(a, b) for a, b in pairs if label[a] == label[b] and scenario[a] != scenario[b]]
+def _near_copies(model: ModelFeatures) -> tuple[list[tuple[int, int]], bool]:
+    """Pairs of prompts of one class in two scenarios whose words are nearly, or all, the same.
+
+    The second value is False where not all pairs were compared.
+    """
+    pairs: list[tuple[int, int]] = []
+    complete = True
+    for label in range(len(model.design.labels)):
+        rows = np.flatnonzero(model.design.label_of == label).tolist()
+        near, all_compared = similar_pairs(words_of(model.prompts[row].text) for row in rows)
+        complete &= all_compared
+        pairs += [(rows[a], rows[b]) for a, b in near]
+        first: dict[int, int] = {}
+        for row in rows:
+            words = words_of(model.prompts[row].text)
+            other = first.setdefault(hash(tuple(words)), row)
+            # Texts that are equal to the letter are told by `_repeated`.
+            if words and model.prompts[other].text != model.prompts[row].text:
+                pairs.append((other, row))
+    scenario = model.design.scenario_of
+    apart = [pair for pair in pairs if scenario[pair[0]] != scenario[pair[1]]]
+    return sorted(apart, key=lambda pair: pair[::-1]), complete
 
 
 def _on_pair(first: ModelFeatures, second: ModelFeatures) -> Iterator[Finding]:

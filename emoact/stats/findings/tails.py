@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
-from emoact.numbers import significant
+from emoact.numbers import count, significant
 from emoact.schema import Finding
 from emoact.sites import words
 from emoact.stats.across.shared import sampled_rows
 from emoact.stats.features import ModelFeatures
 from emoact.stats.probes.probes import band
+from emoact.stats.room import set_down
 from emoact.stats.vectors import inverse_sd
 
 _EXCESS = 0.25
@@ -35,17 +36,19 @@ def far_prompts(model: ModelFeatures) -> Iterator[Finding]:
     for site, vectors in model.sites.items():
         layers = band(vectors.shape[1])
         layers = layers[:: -(-len(layers) // _MOST_LAYERS)]
-        squares, excess = excess_of_distances(labels, vectors[rows][:, layers])
+        squares, excess = excess_of_distances(labels, vectors[rows[:, None], np.asarray(layers)])
+        set_down(vectors)
         if excess <= 0:
             continue
         far = int(np.argmax(squares))
+        of = "" if len(rows) == len(model.prompts) else f" of {count(len(rows))} drawn at random"
         times = np.sqrt(squares[far] / np.median(squares))
         yield Finding(
             code="far_prompts",
             severity="warning",
             where=model.model,
             message=f"{words(site)}: prompts lie farther from the mean of their class than those "
-            f"of normal data would (the farthest, {model.prompts[rows[far]].id}, "
+            f"of normal data would (the farthest{of}, {model.prompts[rows[far]].id}, "
             f"{significant(times, 2)} times as far as the median one; layers {layers[0]} to "
             f"{layers[-1]}); the 95 % intervals of d′ and AUROC then hold in 82 to 95 % of data "
             "sets only, because a sample seldom has all the far prompts that there are",

@@ -1,5 +1,7 @@
 from typing import get_args
 
+import plotly.graph_objects as go
+
 from emoact.jobs.snapshot import STATES, Step, UnitState
 from emoact.ui.boxes import page_words
 from emoact.ui.run_progress import throughput_figure
@@ -40,7 +42,8 @@ def test_a_remedy_speaks_of_the_page_and_not_of_the_command_line() -> None:
 
 
 def test_the_area_of_throughput_starts_at_zero_and_holds_the_history() -> None:
-    figure = throughput_figure(((1.0, 290.0), (2.0, 310.0)), "light")
+    # Plotly checks the names of all fields when a figure is made of a mapping.
+    figure = go.Figure(throughput_figure(((1.0, 290.0), (2.0, 310.0)), "light").to_dict())
     (trace,) = figure.data
     assert list(zip(trace.x, trace.y, strict=True)) == [(1.0, 290.0), (2.0, 310.0)]
     assert trace.fill == "tozeroy"
