@@ -294,3 +294,8 @@ def test_of_many_shared_prompts_whole_scenarios_of_every_class_are_taken() -> No
     taken = many.take(np.isin(np.arange(3 * n), rows))
     assert (taken.counts == 1).all()
     assert sampled_rows(DESIGN) == list(range(DESIGN.n_prompts))
+    # Scenarios of more prompts than may be taken: prompts are drawn one by one.
+    large = design_of(["a"] * 3000, ["first"] * 1500 + ["second"] * 1500)
+    drawn = sampled_rows(large, most=1000)
+    assert len(set(drawn)) == len(drawn) == 1000
+    assert set(large.scenario_of[drawn]) == {0, 1}
