@@ -96,9 +96,9 @@ def test_its_shell_command_writes_the_table_of_the_page(
     _, _, program, *typed = shlex.split(line.split("`")[1])
     monkeypatch.chdir(tmp_path)
     assert (program, main(typed)) == ("emoact", 0)
-    pd.testing.assert_frame_equal(
-        pd.read_csv("scale.csv"), app.dataframe[0].value, check_exact=True
-    )
+    # The last column says that the planted texts nearly repeat one another.
+    written = pd.read_csv("scale.csv").drop(columns="badges")
+    pd.testing.assert_frame_equal(written, app.dataframe[0].value, check_exact=True)
 
 
 def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
@@ -111,7 +111,7 @@ def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
     assert main(["view", "scale", "--choice", "of=joy", "--results", results]) == 2
     assert "of is 'joy'; allowed are" in capsys.readouterr().err
     assert main(["view", "scale", "--choice", "of=anger", "--results", results]) == 0
-    written = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    written = pd.read_csv(io.StringIO(capsys.readouterr().out)).drop(columns="badges")
     pd.testing.assert_frame_equal(written, expected(saved, "anger"), check_exact=True)
 
 

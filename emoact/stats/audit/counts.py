@@ -13,6 +13,7 @@ from emoact.stats.audit.text import Texts
 _SIMILAR = 0.6
 """Eight words of which one is another share seven of nine; of which two are, six of ten."""
 _MOST_COMPARISONS = 3_000_000
+_MOST_PAIRS = 100_000
 
 
 def equal_groups(texts: Texts) -> list[list[int]]:
@@ -26,7 +27,7 @@ def equal_groups(texts: Texts) -> list[list[int]]:
 def similar_pairs(words: Iterable[Sequence[str]]) -> tuple[list[tuple[int, int]], bool]:
     """Pairs with a Jaccard index of at least 0.6, without pairs of equal texts.
 
-    The second value is False where the limit of comparisons was reached.
+    The second value is False where the limit of comparisons, or of pairs, was reached.
 
     Only texts that share one of their rarest words are compared. No pair is lost: two sets with
     a Jaccard index of t overlap in the first |x| - ceil(t |x|) + 1 words of any common order.
@@ -48,7 +49,7 @@ def similar_pairs(words: Iterable[Sequence[str]]) -> tuple[list[tuple[int, int]]
         prefix = rarest[: len(own) - math.ceil(_SIMILAR * len(own)) + 1]
         candidates = {other for number in prefix for other in seen_with[number]}
         comparisons += len(candidates)
-        if comparisons > _MOST_COMPARISONS:
+        if comparisons > _MOST_COMPARISONS or len(pairs) > _MOST_PAIRS:
             return pairs, False
         for other in sorted(candidates):
             similar = len(own.intersection(texts[other])) >= _SIMILAR * len(own.union(texts[other]))
