@@ -46,6 +46,8 @@ def test_columns_of_other_names_are_mapped_and_imported(
         page.get_by_role("option", name=column, exact=True).click()
         window.settled()
     page.get_by_role("button", name="Use 20 prompts").click()
+    # The preview of the import has the words that are expected, too.
+    window.settled()
     expect(page.get_by_text("10 scenarios × 2 emotions").first).to_be_visible()
     (kept,) = (server.results / "datasets").iterdir()
     assert kept.read_text().startswith("text,emotion,scenario_id\n")
