@@ -45,7 +45,7 @@ tokens by up to 2e-5, so that no float32 pass can give every token within 1e-5.
 Pairs = dict[str, list[tuple[float, float]]]
 """What emoact gives and what a loop over plain Hugging Face gives, by the kind of figure."""
 
-PLAN = {"plan": "prefix_tree", "budget": 768, "direct": True}
+PLAN = {"plan": "prefix_tree", "budget": 512, "direct": True}
 
 
 @pytest.fixture(scope="module", params=["smollm2-135m", "gemma-3-270m"])
