@@ -301,11 +301,11 @@ def test_a_link_keeps_its_model_when_another_one_comes(
         links[name] = drawn(window, f"{server.url}/{name}").url
         for part in holds:
             assert part in links[name]
-    plant_scenarios(server.results, "another")
+    plant_scenarios(server.results, "newcomer")
     for name in ("activations", "directions"):
         page = drawn(window, links[name])
         assert "model=one" in page.url
-        assert "another" not in str(page.locator(".js-plotly-plot").first.text_content())
+        assert "newcomer" not in str(page.locator(".js-plotly-plot").first.text_content())
 
 
 def test_panels_stack_on_a_phone_and_selected_options_of_a_dark_page_can_be_read(
