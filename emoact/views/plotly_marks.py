@@ -218,9 +218,8 @@ def _point_words(mark: Points) -> list[Trace]:
     if not named or len(mark.z):
         return []
     x, y, words = map(_words, zip(*named, strict=True))
-    place = "top center"
     group = {"legendgroup": plain(mark.name)} if mark.legend else {}
-    fields = {"x": x, "y": y, "text": words, "mode": "text", "textposition": place}
+    fields = {"x": x, "y": y, "text": words, "mode": "text", "textposition": "top center"}
     return [{**_SILENT, **group, **fields}]
 
 
@@ -366,12 +365,8 @@ def key_trace(key: Key, paint: Paint) -> Trace:
         line = {"color": colour, "width": 2, "dash": key.dash}
         marker = {"symbol": paint.symbol(key.symbol), "size": 7, "color": colour}
     elif key.kind == "marker":
-        marker = {
-            "symbol": paint.symbol(key.symbol or "circle"),
-            "size": 8,
-            "color": colour,
-            "line": {"width": 1.2},
-        }
+        symbol = paint.symbol(key.symbol or "circle")
+        marker = {"symbol": symbol, "size": 8, "color": colour, "line": {"width": 1.2}}
     else:
         fill = paint.fill(key.colour, 0.25)
         marker = {"symbol": "square", "size": 12, "color": fill, "line": {"width": 0}}
