@@ -314,13 +314,13 @@ def test_panels_stack_on_a_phone_and_selected_options_of_a_dark_page_can_be_read
     phone = visit("dark", width=420)
     page = drawn(phone, f"{named.url}/activations?site=resid_pre&site=mlp_out")
     # Two panels side by side would share the row: both begin at different places on one axis.
-    domains = page.evaluate(
+    # Until the page has said how wide it is, they do.
+    page.wait_for_function(
         """() => {
             const {xaxis, xaxis2} = document.querySelector('.js-plotly-plot')._fullLayout
-            return [xaxis.domain, xaxis2.domain]
+            return JSON.stringify([xaxis.domain, xaxis2.domain]) === "[[0,1],[0,1]]"
         }"""
     )
-    assert domains == [[0, 1], [0, 1]]
     chosen = page.locator("button[data-selected=true] p").first
     # The tint behind it is darker than a fifth of the colour of the theme on the page.
     assert contrast(colour_of(chosen), "rgb(23, 45, 47)") > 4.5

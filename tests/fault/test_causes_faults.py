@@ -175,8 +175,10 @@ def host_pids() -> set[int]:
 
 
 def test_a_typed_answer_whose_host_is_killed_is_an_error_and_the_next_one_works(
-    made: Path,
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # No host of another process is counted or killed.
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     units = units_of(ResultsRoot(made), FOLDER)
     request = request_alike(FOLDER, [unit.configuration for unit in units], (SITE,))
     by_emotion = {unit.emotion: unit for unit in units}

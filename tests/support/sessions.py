@@ -116,7 +116,8 @@ class Session:
         elif kind == "stop_auto_rerun":
             self._parts.clear()
         elif kind == "script_finished":
-            self.runs += 1
+            # A script that was cut short for the next one has not shown its page.
+            self.runs += message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
         text = str(message) if self.remembers else ""
         if kind == "delta" and "exception {" in text:
             self.failures.append(text)
