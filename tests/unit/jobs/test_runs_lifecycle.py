@@ -72,7 +72,9 @@ def test_a_killed_run_shows_as_crashed_and_resumed_is_identical_to_an_undisturbe
     assert crashed.state == "crashed"
     assert crashed.error is not None
     assert crashed.summary.can_resume
-    assert [unit.state for unit in crashed.units] == ["saved", "stopped"]
+    # It was killed while it computed the second one, or before it began.
+    assert crashed.units[0].state == "saved"
+    assert crashed.units[1].state in ("stopped", "waiting")
     plan = world.directory(run_id).plan_path.read_bytes()
     first = Path(crashed.units[0].path or "").stat()
     assert world.resume(run_id).existing is False
