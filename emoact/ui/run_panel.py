@@ -38,8 +38,14 @@ def show_run(results: str, run_id: str) -> RunView | None:
     except EmoactError as error:
         error_box(error, title="This run cannot be shown")
         return None
-    live = st.fragment(_live, run_every=1.0 if view.summary.active else None)
-    live(results, run_id, active=view.summary.active)
+
+    def live() -> None:
+        _live(results, run_id, active=view.summary.active)
+
+    # Streamlit knows a fragment by its name and place. Of one name, the clock of the page before
+    # would draw that of the page to which a run has led, whose slow browser then turns white.
+    live.__qualname__ = f"live-{run_id}"
+    st.fragment(live, run_every=1.0 if view.summary.active else None)()
     return view
 
 

@@ -1,5 +1,8 @@
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from streamlit.runtime import fragment as fragments
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import RunError
@@ -164,3 +167,21 @@ def test_a_cancelled_run_says_what_is_computed_again(results: Path) -> None:
     said = words(open_page("runs", run=ONE))
     assert "1 of 4 files saved; the emotion that was under way is computed again on resume" in said
     assert "done" not in said.partition("files saved")[0]
+
+
+def test_the_clock_of_one_run_never_draws_another_run_at_the_same_place(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    make = fragments._make_fragment_identity
+
+    def noted(function: Callable[..., object], **where: str) -> object:
+        named.append(make(function, **where).fragment_id)
+        return make(function, **where)
+
+    monkeypatch.setattr(fragments, "_make_fragment_identity", noted)
+    for run_id in ("20260131-140500-aaaa", "20260131-150500-bbbb"):
+        plant_run(results, run_id)
+        open_page("extract", run=run_id)
+    # A browser may still ask for the first one's when the page has gone on to the second.
+    assert len(set(named)) == 2

@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
-    """Opens windows, light or dark; at the end none of them may have asked a stranger."""
+    """Opens windows, light or dark; none of them may ask a stranger or raise an error."""
     visitors: list[Visitor] = []
 
     def opened(scheme: str = "light", width: int = 1280) -> Visitor:
@@ -51,3 +51,4 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     for visitor in visitors:
         visitor.page.context.close()
     assert [url for visitor in visitors for url in visitor.strangers] == []
+    assert [error for visitor in visitors for error in visitor.errors] == []

@@ -117,7 +117,7 @@ def test_a_worker_that_dies_shows_as_crashed_in_every_tab_without_a_reload(
         window.page.evaluate("window.untouched = true")
     lock.close()
     for window in windows:
-        expect(window.page.get_by_text("The worker was killed")).to_be_visible(timeout=5_000)
+        expect(window.page.get_by_text("The worker was killed")).to_be_visible()
         assert window.page.evaluate("window.untouched") is True
         # Must not happen: a dead run that can still be cancelled or that counts as finished.
         expect(window.page.get_by_role("button", name="Cancel run")).to_have_count(0)

@@ -94,7 +94,7 @@ def test_a_killed_worker_shows_as_crashed_and_resumes_where_it_was(
     run_id = start(page, server)
     until(lambda: saved(server.results, run_id), "a first file is saved")
     os.kill(worker(server.results, run_id), signal.SIGKILL)
-    expect(page.get_by_text("The worker was killed")).to_be_visible(timeout=5_000)
+    expect(page.get_by_text("The worker was killed")).to_be_visible()
     assert state(server.results, run_id) == "crashed"
     kept = hashes(server.results)
     assert 1 <= len(kept) < 4

@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARTIFACTS = ROOT / "artifacts"
 """Where tests leave what they saw."""
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @dataclass
@@ -26,10 +26,15 @@ class Visitor:
     Attributes:
         page: The window.
         strangers: Addresses outside this machine that were asked for.
+        errors: What JavaScript raised, with its stack; Streamlit's page is white afterwards.
     """
 
     page: Page
     strangers: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.errors.append(error.stack or error.message))
 
     def open(self, address: str) -> Page:
         """Go to an address and wait until the script has run."""
