@@ -119,14 +119,14 @@ class _UnitArrays:
     """A unit in place of a shard."""
 
     def __init__(self, unit: Unit) -> None:
-        self._unit = unit
+        self._layers = {name: unit.site(name) for name in unit.sites}
         sizes = dict[str, int]()
-        for name in unit.sites:
+        for name, layers in self._layers.items():
             dimensions = sites.site(name).shape.split()
-            for samples in unit.site(name)[:1]:
+            for samples in layers[:1]:
                 sizes |= dict(zip(dimensions, samples[0].shape, strict=True))
         self.layout = ShardLayout(
-            sites=unit.sites,
+            sites=tuple(self._layers),
             n_layers=unit.n_layers,
             d_model=unit.d_model,
             lengths=unit.lengths,
@@ -136,8 +136,9 @@ class _UnitArrays:
 
     def rows(self, site: SiteName, layer: int, sample: int) -> Float32[np.ndarray, "*shape"]:
         """One sample's array."""
-        first = self.layout.layers(site).start
-        return np.ascontiguousarray(self._unit.site(site)[layer - first][sample])
+        layers = self._layers[site]
+        # A site of the last layer has that one alone.
+        return np.ascontiguousarray(layers[layer - self.layout.n_layers + len(layers)][sample])
 
 
 def metadata_for(metadata: Mapping[str, Any], *, to: str, precision: Precision) -> dict[str, Any]:

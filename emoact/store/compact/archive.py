@@ -66,8 +66,8 @@ class ArchiveWriter:
         self._position = 0
         self._members: dict[str, Member] = {}
 
-    def add(self, name: str, content: bytes) -> None:
-        """Add a member.
+    def add(self, name: str, content: bytes, crc: int | None = None) -> None:
+        """Add a member; `crc` is the CRC-32 of its content, where it is known.
 
         Raises:
             EmoactError: It is larger than a zip member can be.
@@ -79,7 +79,7 @@ class ArchiveWriter:
             offset=self._position,
             start=self._position + header_size,
             size=len(content),
-            crc=zlib.crc32(content),
+            crc=zlib.crc32(content) if crc is None else crc,
         )
         self._members[name] = member
         self._put(_local(name, member))

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from jaxtyping import Float32, Int32, Int64, UInt32
 from emoact import sites
 from emoact.errors import EmoactError
 from emoact.schema import MANTISSA_BITS, Precision
-from emoact.sites import Site
+from emoact.sites import Site, SiteName
 from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
@@ -265,42 +266,48 @@ def _write(
     need = int(sum(form.n_bytes for form in forms.values()) / CompactStore.precisions[precision])
     with new_archive(target, words, tokens, precision=precision, need=need) as archive:
         add_plain_array(archive, "index", "position", sharing.index)
-        for name, form in forms.items():
-            archive.add(form.document_name, as_json(form.document()))
-            spare = deque[Chunk]()
-            chunks = (
-                (form.chunk_name(block, at), rows)
-                for at, layer in enumerate(shard.layout.layers(name))
-                for block, rows in enumerate(_blocks(shard, name, layer, form, sharing, spare))
-            )
-            for member, text in _packed(chunks, precision, spare):
-                archive.add(member, text)
+        spare = deque[Chunk]()
+        for member, text, crc in _packed(_members(shard, forms, sharing, spare), precision, spare):
+            archive.add(member, text, crc)
         return archive.finish()
 
 
-def _packed(
-    chunks: Iterator[tuple[str, Chunk]], precision: Precision, spare: deque[Chunk]
-) -> Iterator[tuple[str, bytes]]:
-    """The chunks as pcodec stores them, in their order; a few are packed at once.
+def _members(
+    shard: Activations, forms: Mapping[SiteName, Form], sharing: Sharing, spare: deque[Chunk]
+) -> Iterator[tuple[str, bytes | Chunk]]:
+    """Documents and chunks of all sites, in the order of the file."""
+    for name, form in forms.items():
+        yield form.document_name, as_json(form.document())
+        for at, layer in enumerate(shard.layout.layers(name)):
+            for block, rows in enumerate(_blocks(shard, name, layer, form, sharing, spare)):
+                yield form.chunk_name(block, at), rows
 
-    `spare` gets the arrays of packed chunks.
+
+def _packed(
+    members: Iterator[tuple[str, bytes | Chunk]], precision: Precision, spare: deque[Chunk]
+) -> Iterator[tuple[str, bytes, int]]:
+    """The members and their checksums in their order, chunks as pcodec stores them.
+
+    A few are packed at once. `spare` gets the arrays of packed chunks.
     """
     count = min(os.cpu_count() or 1, _THREADS)
-    waiting: deque[tuple[str, Future[bytes]]] = deque()
+    waiting: deque[tuple[str, Future[tuple[bytes, int]]]] = deque()
 
-    def pack(rows: Chunk) -> bytes:
-        text = encode(round_values(rows, precision), n_dropped=23 - MANTISSA_BITS[precision])
-        spare.append(rows)
-        return text
+    def pack(content: bytes | Chunk) -> tuple[bytes, int]:
+        if isinstance(content, bytes):
+            return content, zlib.crc32(content)
+        text = encode(round_values(content, precision), n_dropped=23 - MANTISSA_BITS[precision])
+        spare.append(content)
+        return text, zlib.crc32(text)
 
     with ThreadPoolExecutor(count) as executor:
-        for member, rows in chunks:
-            waiting.append((member, executor.submit(pack, rows)))
-            if len(waiting) > count:
+        for member, content in members:
+            waiting.append((member, executor.submit(pack, content)))
+            if len(waiting) > count + 1:
                 first, packed = waiting.popleft()
-                yield first, packed.result()
+                yield first, *packed.result()
         for first, packed in waiting:
-            yield first, packed.result()
+            yield first, *packed.result()
 
 
 def _form(shard: Activations, site: Site, sharing: Sharing) -> Form:
@@ -364,7 +371,7 @@ def _new_rows(
     rows, shared = rows_of(sample), sharing.shared[sample]
     if shared:
         earlier = rows_of(sharing.owners[sample])[:shared]
-        if not np.array_equal(rows[:shared].view(np.uint32), earlier.view(np.uint32)):
+        if (rows[:shared].view(np.uint32) != earlier.view(np.uint32)).any():
             raise _PrefixesDifferError
     return rows[shared:]
 
@@ -376,7 +383,11 @@ def in_chunks(
     size = form.chunk_rows
 
     def empty() -> Chunk:
-        return spare.popleft() if spare else np.empty((size, *form.row_shape), dtype=np.float32)
+        shape = (size, *form.row_shape)
+        while spare:
+            if (found := spare.popleft()).shape == shape:
+                return found
+        return np.empty(shape, dtype=np.float32)
 
     chunk, filled = empty(), 0
     for rows in pieces:
