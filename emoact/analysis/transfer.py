@@ -137,11 +137,7 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
 def _known_rows(
     first: ModelFeatures, second: ModelFeatures, labels: Mapping[str, str]
 ) -> tuple[Bool[np.ndarray, " prompt"], Bool[np.ndarray, " prompt"]]:
-    """Prompts of the target whose text the source has, and those whose scenario it has.
-
-    Raises:
-        RequestError: Of a label no other prompt is left.
-    """
+    """Prompts of the target whose text the source has, and those whose scenario it has."""
     texts = {text.strip() for text in first.texts} - {""}
     scenarios = {prompt.scenario_id for prompt in first.prompts} - {None}
     repeated = np.array([text.strip() in texts for text in second.texts], dtype=bool)

@@ -62,9 +62,6 @@ def _computed(
 
     A step of an analysis can take seconds. Nothing is written before the computation has ended, so
     that the process may leave while the thread is still at work.
-
-    Raises:
-        CancelledError: The run was cancelled.
     """
     told: deque[dict[str, Any]] = deque(maxlen=1)
     stopped = threading.Event()

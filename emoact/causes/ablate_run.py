@@ -93,11 +93,7 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
 
 
 def _first_tokens(engine: BridgeEngine, words: Sequence[str]) -> tuple[int, ...]:
-    """The first token of each word within a sentence.
-
-    Raises:
-        RequestError: A word has none.
-    """
+    """The first token of each word within a sentence."""
     found = dict[int, None]()
     for word in words:
         # Some tokenizers put a space before the first word of all.

@@ -190,11 +190,7 @@ def _numbers(rows: Any) -> np.ndarray:
 def _checked(
     engine: BridgeEngine, prompts: Sequence[Tokenised], outputs: Sequence[_Output]
 ) -> list[_Output]:
-    """The maps with their factors, after a comparison with what attention adds.
-
-    Raises:
-        RequestError: The heads of a layer do not sum to it.
-    """
+    """The maps with their factors, after a comparison with what attention adds."""
     z: dict[tuple[int, int], np.ndarray] = {}
     pairs: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
 

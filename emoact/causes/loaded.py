@@ -81,11 +81,7 @@ def saved_model(
 
 
 def _check_same(unit: Unit, engine: BridgeEngine, options: ExtractionOptions) -> None:
-    """Compare what enters the last layer in the first prompt with what the file holds.
-
-    Raises:
-        EmoactError: They differ: the file comes from another model.
-    """
+    """Compare what enters the last layer in the first prompt with what the file holds."""
     if unit.pooled or not unit.n_samples or not {SITE} <= set(unit.sites) & set(options.sites):
         return
     prompt, last = saved_prompts(unit)[0], unit.n_layers - 1

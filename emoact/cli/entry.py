@@ -109,11 +109,7 @@ def _close_output() -> None:
 
 
 def _check_encoding(words: Sequence[str]) -> None:
-    """Return for words that documents and pages can hold.
-
-    Raises:
-        RequestError: One of them, such as the name of an old file, is not UTF-8.
-    """
+    """Return for words that documents and pages can hold."""
     for word in words:
         if word.encode(errors="replace") != word.encode(errors="surrogatepass"):
             raise RequestError(

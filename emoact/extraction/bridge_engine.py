@@ -237,9 +237,8 @@ def load_engine(request: EngineRequest, on_step: OnStep = silent) -> BridgeEngin
 def _frozen_choice(frozen: Mapping[str, Any], most: Mapping[PlanName, int]) -> PlanChoice:
     """The plan of an earlier start of the run, which may come from a stranger.
 
-    Raises:
-        RequestError: It is no plan, or its passes are larger than any that this machine would
-            choose: they could take all memory, or reach beyond a local attention window.
+    Passes larger than any that this machine would choose are refused: they could take all memory,
+    or reach beyond a local attention window.
     """
     names = {field.name for field in dataclasses.fields(PlanChoice)}
     stated = {name: value for name, value in frozen.items() if name in names}
@@ -254,11 +253,7 @@ def _frozen_choice(frozen: Mapping[str, Any], most: Mapping[PlanName, int]) -> P
 
 
 def _frozen_threads(frozen: Mapping[str, Any] | None) -> int | None:
-    """Compute threads of the plan of an earlier start of the run; None where it has none.
-
-    Raises:
-        RequestError: It is no number of threads that a machine has.
-    """
+    """Compute threads of the plan of an earlier start of the run; None where it has none."""
     threads = (frozen or {}).get("threads")
     if threads is not None and not (type(threads) is int and 1 <= threads <= _MOST_THREADS):
         raise RequestError(

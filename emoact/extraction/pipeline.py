@@ -235,12 +235,7 @@ def _source(model: RunModel, config: RunConfig) -> ModelSource:
 
 
 def _with_weights(source: ModelSource, config: RunConfig) -> ModelSource:
-    """The same model with the hash of its weights, where its commit alone does not fix them.
-
-    Raises:
-        ChangedWeightsError: They are not those that were downloaded, or loaded before.
-        RequestError: They cannot be loaded.
-    """
+    """The same model with the hash of its weights, where its commit alone does not fix them."""
     if source.kind != "hub" or source.path is None:
         return source
     files = weight_files(source.path, allow_pickle_weights=config.allow_pickle_weights)
@@ -248,11 +243,7 @@ def _with_weights(source: ModelSource, config: RunConfig) -> ModelSource:
 
 
 def _is_saved(work: _Work, source: ModelSource, part: Part) -> bool:
-    """True when the unit is on disk as asked for; needs no model.
-
-    Raises:
-        RequestError: A file is in the way and may not be replaced.
-    """
+    """True when the unit is on disk as asked for; needs no model."""
     config, root, emotion = work.config, work.root, part.label
     path = root.unit_path(source.folder, emotion)
     known = manifest.entry(root, source.folder, emotion)
@@ -282,11 +273,7 @@ def _is_saved(work: _Work, source: ModelSource, part: Part) -> bool:
 
 
 def _is_saved_by_now(work: _Work, source: ModelSource, part: Part) -> bool:
-    """The same, while other runs write: a file in the way may be one that is being recorded.
-
-    Raises:
-        RequestError: A file is in the way, and no run works on it.
-    """
+    """The same, while other runs write: a file in the way may be one that is being recorded."""
     try:
         return _is_saved(work, source, part)
     except RequestError:

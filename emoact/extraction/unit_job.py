@@ -147,11 +147,7 @@ def compute_and_save(
 
 
 def _with_responses(job: UnitJob, *, engine: Engine, reporter: Reporter) -> UnitJob:
-    """The job with responses behind its prompts; their activations are computed afterwards.
-
-    Raises:
-        RequestError: A response is empty.
-    """
+    """The job with responses behind its prompts; their activations are computed afterwards."""
     source = job.source
 
     def tell(done: int) -> None:

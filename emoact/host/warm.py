@@ -147,11 +147,7 @@ class Sentence:
 
 
 def _check_patterns(facts: EngineFacts, n_tokens: int, model: str) -> None:
-    """Refuse a text whose attention patterns are too large to send.
-
-    Raises:
-        RequestError: They are; says how many tokens are possible.
-    """
+    """Refuse a text whose attention patterns are too large to send."""
     one = 2 * facts.n_layers * facts.n_heads
     most = math.isqrt(_PATTERN_BYTES // one)
     if n_tokens > most:
@@ -225,11 +221,7 @@ def _asked(warm: WarmModel, asked: Sentence | Steered) -> tuple[ModelSource, Eng
 def _apart(
     engine: Engine, prompt: Tokenised, asked: Sentence, vector: np.ndarray
 ) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """Components, and what each of them adds to the projection of every position.
-
-    Raises:
-        RequestError: The model has no separate heads, or they do not sum to the stream.
-    """
+    """Components, and what each of them adds to the projection of every position."""
     from emoact.causes.components import check_sum, collect_terms
     from emoact.causes.contributions import Target, project, rows_of
     from emoact.extraction.bridge_engine import BridgeEngine
@@ -246,11 +238,7 @@ def _apart(
 
 
 def _vector(words: str) -> np.ndarray:
-    """The numbers of a direction.
-
-    Raises:
-        RequestError: They are none.
-    """
+    """The numbers of a direction."""
     try:
         return np.frombuffer(base64.b64decode(words, validate=True), dtype="<f4")
     except ValueError as error:

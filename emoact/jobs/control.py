@@ -219,11 +219,7 @@ def _check_ended(directory: RunDirectory, asked: str) -> None:
 
 
 def _executor(config: AnyConfig | None, capability: Capability) -> Executor:
-    """The executor of a run, which must be able to do this; the local one without a config.
-
-    Raises:
-        RequestError: It is unknown here, or cannot do this.
-    """
+    """The executor of a run, which must be able to do this; the local one without a config."""
     executor = LOCAL if config is None else find_executor(config.executor)
     if capability not in executor.capabilities:
         raise RequestError(f"executor {executor.name!r} cannot {capability} a run")

@@ -59,11 +59,7 @@ def start_shard(config: RunConfig, *, worker: Sequence[str] | None = None) -> St
 
 
 def _check_others(config: RunConfig) -> None:
-    """Refuse shards of two requests that may have been meant as one.
-
-    Raises:
-        RequestError: There are such; names the difference.
-    """
+    """Refuse shards of two requests that may have been meant as one."""
     root = ResultsRoot(config.results)
     others: dict[str, list[tuple[RunConfig, State]]] = {}
     for directory in run_directories(root.runs):

@@ -158,11 +158,7 @@ def _read_once(path: Path) -> Iterator[dict[str, Any]]:
 def _write_weights(
     gguf: Path, path: Path, model: Any, parsed: dict[str, Any], *, on_step: OnStep
 ) -> None:
-    """Write `model.safetensors` tensor by tensor, so that the model is never in memory.
-
-    Raises:
-        ValueError: The file lacks a parameter of the model, or one has another shape.
-    """
+    """Write `model.safetensors` tensor by tensor, so that the model is never in memory."""
     from transformers import modeling_gguf_pytorch_utils
 
     from emoact.models.gguf_file import GgufFile, blocks

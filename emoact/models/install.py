@@ -169,11 +169,7 @@ def _not_fetched(wheel: Wheel, path: Path, why: str) -> EmoactError:
 
 
 def _check(file: Path, sha256: str, name: str) -> None:
-    """Return when a file has the hash that the registry has.
-
-    Raises:
-        EmoactError: It has another one.
-    """
+    """Return when a file has the hash that the registry has."""
     found = hash_of(file)
     if found != sha256:
         raise EmoactError(

@@ -138,11 +138,7 @@ def _in_transformers(model_type: object) -> bool:
 
 
 def _check_counts(config: Mapping[str, Any], where: Path) -> None:
-    """Refuse counts of parts that no model has; building it would take all memory.
-
-    Raises:
-        RequestError: There is one; names it.
-    """
+    """Refuse counts of parts that no model has; building it would take all memory."""
     for name, value in config.items():
         counts = name.startswith("num_") or name in _COUNTS
         if counts and isinstance(value, int) and not 0 <= value <= _MOST_PARTS:

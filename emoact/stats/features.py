@@ -221,11 +221,7 @@ def features_of(
 
 
 def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling, room: Room) -> Pooled:
-    """The vectors that the file keeps, or else those of its positions.
-
-    Raises:
-        RequestError: The file keeps other poolings only.
-    """
+    """The vectors that the file keeps, or else those of its positions."""
     kept = getattr(unit, "pooled", {})
     if (site, pooling) in kept:
         layers = range(len(known_sites.site(site).layer_range(unit.n_layers)))

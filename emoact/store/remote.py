@@ -378,12 +378,7 @@ class Remote:
         return digest.hexdigest()
 
     def _put(self, name: str, content: bytes | Path, *, replace: bool = False) -> None:
-        """Put an object under its final name, whole.
-
-        Raises:
-            FileExistsError: It is there, and shall not be replaced.
-            EmoactError: It could not be put there.
-        """
+        """Put an object under its final name, whole."""
         system, path = self._place
         mode = "overwrite" if replace else "create"
         with self._telling("written"):

@@ -137,11 +137,7 @@ def _open(report: ReportFile) -> None:
 
 
 def _archive(path: Path, text: bytes) -> bytes:
-    """The report and its figures as they lie on disk.
-
-    Raises:
-        RequestError: A figure is a link or no regular file, or all are very large.
-    """
+    """The report and its figures as they lie on disk."""
     folder = path.with_name(f"{path.stem}_figures")
     figures = folder.is_dir() and not folder.is_symlink()
     packed, left = io.BytesIO(), _MOST_BYTES

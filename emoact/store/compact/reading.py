@@ -219,11 +219,7 @@ class _Layer(Samples):
 
 
 def _open(data: memoryview, path: Path) -> _Opened:
-    """Check the structure of a file, and read everything but the activations.
-
-    Raises:
-        Refused: It is not what the writer writes.
-    """
+    """Check the structure of a file, and read everything but the activations."""
     if bytes(data[:4]) != b"PK\x03\x04":
         raise Refused("it does not begin like a zip archive", remedy=AGAIN, offset=0)
     members = read_members(data)
