@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 
-from emoact.errors import EmoactError, RequestError
-from emoact.files import is_there
+from emoact.decode import read_regular
+from emoact.errors import RequestError
+from emoact.files import is_there, names_in
 from emoact.report.document import Document
 from emoact.report.html import to_html
 from emoact.report.material import Material, gather
@@ -25,12 +25,13 @@ from emoact.report.parts_models import conclusion, limits, models, overview, whe
 from emoact.report.parts_phase3 import phase3
 from emoact.report.parts_technical import structure, technical, timing, verification
 from emoact.report.words import FORMATS, Format, Words, words_of
-from emoact.store.atomic import replace_atomically, write_error
+from emoact.store.atomic import write_error
 from emoact.store.layout import ResultsRoot
-from emoact.store.locks import make_folder
+from emoact.store.locks import make_folder, sync_folder
 
 STEPS = ("files", "findings", "audit", "analysis", "write")
 """Names of the steps that `on_step` gets, in order."""
+_MOST_BYTES = 200_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +112,9 @@ def make_report(
             folder / f"{figure.name}.svg": figure.svg(material.emotions) + "\n"
             for figure in document.figures
         }
-        _fresh(folder)
         # Last, so that a report never stands there without its figures.
         files[target] = document.markdown(folder.name)
-    for path, text in files.items():
-        _write(path, text)
+    _write(files, target)
     return MadeReport(
         path=target,
         files=tuple(files),
@@ -168,23 +167,48 @@ def compose(material: Material, words: Words, *, made: datetime) -> Document:
     )
 
 
-def _write(path: Path, text: str) -> None:
+def _write(files: Mapping[Path, str], target: Path) -> None:
+    """Write all files beside their places, and only then put them there, the target last.
+
+    Figures that the report in its place names, and this one does not, are removed.
+    """
+    stale = _stale(files, target)
     try:
-        make_folder(path.parent)
+        make_folder(target.parent)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as beside:
+            ready = {path: Path(beside) / f"{number}" for number, path in enumerate(files)}
+            for path, text in files.items():
+                with ready[path].open("xb") as file:
+                    file.write(text.encode())
+                    file.flush()
+                    os.fsync(file.fileno())
+            for path in files:
+                make_folder(path.parent)
+                ready[path].replace(path)
+                sync_folder(path.parent)
+        for path in stale:
+            path.unlink(missing_ok=True)
     except OSError as error:
-        raise write_error(error, path=path) from error
-    data = text.encode()
-    with replace_atomically(path, need=len(data)) as file:
-        file.write(data)
+        need = sum(len(text.encode()) for text in files.values())
+        raise write_error(error, path=target, need=need) from error
 
 
-def _fresh(folder: Path) -> None:
-    """Remove the figures of a report that is about to be replaced."""
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    if any(entry.suffix != ".svg" for entry in folder.iterdir()):
-        raise EmoactError(
-            f"{folder} holds other files than figures", remedy="Choose another --out."
+def _stale(files: Mapping[Path, str], target: Path) -> list[Path]:
+    """Figures of the report in the target's place that the new one does not have.
+
+    Raises:
+        RequestError: A figure would take the place of a file that is none of that report.
+    """
+    folder = target.with_name(f"{target.stem}_figures")
+    there = [folder / name for name in names_in(folder) if name.endswith(".svg")]
+    before = ""
+    if there and is_there(target):
+        before = read_regular(target, limit=_MOST_BYTES).decode(errors="replace")
+    known = [path for path in there if f"]({folder.name}/{path.name})" in before]
+    foreign = [path for path in there if path in files and path not in known]
+    if foreign or (folder.is_symlink() and len(files) > 1):
+        raise RequestError(
+            f"{foreign[0] if foreign else folder} is no figure of an earlier report",
+            remedy="Choose another --out.",
         )
-    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
-        shutil.move(folder, Path(aside) / folder.name)
+    return [path for path in known if path not in files]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from emoact.files import is_there
 from emoact.jobs import launch, progress
 from emoact.jobs.config import AnyConfig, JobKind, RunKind
 from emoact.jobs.views import RunSummary
+from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.folders import FOLDER
@@ -62,8 +64,11 @@ def made_by_job(results: str, run_id: str) -> Path | None:
     view = show_run(results, run_id)
     if view is None or view.summary.active:
         return None
-    made = next((Path(each.path) for each in view.made), None)
-    if view.state == "finished" and made is not None and is_there(made):
+    made = next((Path(os.path.realpath(each.path)) for each in view.made), None)
+    root = os.path.realpath(ResultsRoot(results).path)
+    # A status file can name any path of the disk.
+    known = made is not None and made.is_relative_to(root) and is_there(made)
+    if view.state == "finished" and known:
         forget_run()
         return made
     close_button()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.snapshot import Made, StepProgress
@@ -65,3 +66,13 @@ def test_a_finished_analysis_shows_what_it_left_and_runs_again(results: Path) ->
     settings = dict(zip(config["setting"], config["value"], strict=True))
     assert settings["request.settings.pooling"] == "last"
     assert "python -m emoact analyze --pooling last" in [code.value for code in app.code]
+
+
+@pytest.mark.parametrize("made", ["{results}", "{results}/..", "/etc", "/" + "a" * 5000])
+def test_what_a_run_says_to_have_made_outside_of_its_folder_is_not_taken_for_it(
+    results: Path, made: str
+) -> None:
+    plant_job(results, "finished", made=(Made(path=made.format(results=results), size=1),))
+    app = open_page("directions", run=[JOB])
+    assert not app.exception
+    assert ("Close this run" in buttons(app)) == (made != "{results}")

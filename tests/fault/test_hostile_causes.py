@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from emoact.causes import heads, lens, patterns
+from emoact.causes.form import check_form
 from emoact.causes.saved import SavedCause, cause_id, saved_causes, verify_causes
 from emoact.decode import sealed
-from emoact.errors import EmoactError, FileRefusedError
+from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.report.making import make_report
 from emoact.store.layout import ResultsRoot
 from emoact.views import catalogue
@@ -312,6 +313,31 @@ def test_rows_that_are_missing_or_doubled_are_passed_over_or_shown(
     ):
         write(root, saved, {**saved.found, name: changed_rows})
         use(root, kind)
+
+
+_FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
+    ("heads", ("components",), [], "has no rows"),
+    ("heads", ("total",), 0, "total is 0"),
+    ("heads", ("components", 1, "layer"), 1000, "which no model has"),
+    ("heads", ("components", 1, "head"), None, "has no such head"),
+    ("heads", ("by_prompt", "emotion"), [str(n) for n in range(3)] * 67, "several lengths"),
+    ("lens", ("tokens",), [], "both ends"),
+    ("steer", ("settings", "layers"), [], "names no emotion, no layer"),
+    ("steer", ("settings", "emotions"), [f"e{n}" for n in range(201)], "has 201 emotions"),
+    ("steer", ("settings", "n_random"), 0, "no random or no shuffled"),
+    ("steer", ("effects", 0, "emotion"), "joy", "was not asked for"),
+    ("steer", ("effects", 0, "layer"), 7, "was not asked for"),
+)
+
+
+@pytest.mark.parametrize(("kind", "at", "value", "why"), _FORMS)
+def test_what_a_result_of_its_kind_cannot_say_is_refused(
+    tmp_path: Path, kind: str, at: tuple[Any, ...], value: Any, why: str
+) -> None:
+    saved = PLANTS[kind](tmp_path)
+    check_form(kind, saved.found, saved.rests_on)
+    with pytest.raises(RequestError, match=why):
+        check_form(kind, put(saved.found, at, value), saved.rests_on)
 
 
 def test_a_result_of_an_emotion_without_files_is_drawn(

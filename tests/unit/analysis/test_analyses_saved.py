@@ -47,6 +47,21 @@ def test_every_table_reads_back_as_it_was_computed(
         pd.testing.assert_frame_equal(saved.table(name), table, check_exact=True)
 
 
+def test_all_files_and_folders_of_an_analysis_reach_the_disk(
+    root: ResultsRoot, analysed: Analysed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, synced = os.fsync, set()
+
+    def spy(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    folder = save_analysis(root, *analysed).path
+    made = (folder.parent, folder, *folder.rglob("*"))
+    assert [path for path in made if path.stat().st_ino not in synced] == []
+
+
 def test_a_table_without_rows_keeps_its_columns(root: ResultsRoot, analysed: Analysed) -> None:
     result, inputs = analysed
     tables = {**result.tables, "across": catalogue.frame("across", [])}
@@ -101,7 +116,11 @@ def test_a_table_without_the_columns_that_name_its_rows_is_refused(saved: SavedA
         found.table("strength")
 
 
-def test_a_short_table_cannot_stand_for_gigabytes(saved: SavedAnalysis) -> None:
+def test_a_short_table_cannot_stand_for_gigabytes(
+    saved: SavedAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of its own, because a cache that remembers this content would keep the test from failing.
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     n_rows = 40_000_000
     path = saved.path / "tables" / "strength.parquet"
     column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n_rows, np.int32)), ["x" * 100])

@@ -83,10 +83,13 @@ def test_parquet_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     check_refused(path, " row 2", "text is not UTF-8", "Unicode text")
 
 
-def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_short_parquet_file_cannot_stand_for_gigabytes(tmp_path: Path, kept: bool) -> None:
     path = tmp_path / "prompts.parquet"
     long = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), ["x" * 3_000_000])
-    pq.write_table(pa.table({"text": long, "emotion": ["b"] * 5_000}), path)
+    # Without the schema of arrow a reader takes the column for one of plain texts.
+    table = pa.table({"text": long, "emotion": ["b"] * 5_000})
+    pq.write_table(table, path, store_schema=kept)
     assert path.stat().st_size < 1_000_000
     check_refused(path, " row 1", "longer than 20,000 characters", "EMOACT_MAX_CHARS")
 
@@ -139,3 +142,21 @@ def test_a_reading_process_that_does_not_finish_is_a_refusal(
     pq.write_table(pa.table({"text": ["a"], "emotion": ["b"]}), path)
     monkeypatch.setattr(parquet_rows, "_CHILD", child)
     check_refused(path, "", "the reader crashed, or took too much memory or time", "Write it again")
+
+
+def test_the_reading_process_has_limits_and_sees_no_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "prompts.parquet"
+    pq.write_table(pa.table({"text": ["a"], "emotion": ["b"]}), path)
+    told = (
+        "import os, resource, sys; sys.path.insert(0, sys.argv[1]); "
+        "from emoact.data import parquet_rows as rows; "
+        "said = lambda: [*map(resource.getrlimit, (resource.RLIMIT_AS, resource.RLIMIT_CPU)), "
+        "'HF_TOKEN' in os.environ]; "
+        "rows._content = lambda *_: [{'text': str(said()), 'emotion': 'b'}]; rows.unpack(1, 1)"
+    )
+    monkeypatch.setenv("HF_TOKEN", "canary")
+    monkeypatch.setattr(parquet_rows, "_CHILD", told)
+    (prompt,) = read_prompts(path).prompts
+    assert prompt.text == f"[({4 << 30}, {4 << 30}), (120, 120), False]"

@@ -1,17 +1,22 @@
 """Extraction runs on a host that has their model already; the model is a numpy stand-in."""
 
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emoact.decode import sealed, unsealed
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.host import client
+from emoact.host.server import Server
+from emoact.host.warm import WarmModel
 from emoact.jobs import control, launch
 from emoact.jobs.config import RunConfig
 from emoact.jobs.lock import RunLock
@@ -19,9 +24,10 @@ from emoact.jobs.request import prepare
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest
 from emoact.schema import ExtractionOptions
-from tests.support.numpy_engine import behave
+from tests.support.numpy_engine import behave, numpy_engine
 from tests.support.stand_in_worker import WORKER
 from tests.support.stand_in_world import (
+    LONGEST_WAIT_S,
     World,
     directory_of,
     finished,
@@ -285,11 +291,39 @@ def connected(folder: Path) -> socket.socket:
     return connection
 
 
+def ends(path: Path, lock: int) -> Callable[[], int]:
+    return lambda: path.name.count(str(lock))
+
+
 def test_a_process_of_another_user_is_neither_answered_nor_asked(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
         assert hosts.is_own(ours)
         monkeypatch.setattr(os, "getuid", lambda: 12345)
         assert not hosts.is_own(ours)
+    asked, warm = threading.Event(), WarmModel(numpy_engine, before_loading=lambda: None)
+    server = Server(tmp_path, warm, stamp="", idle_s=0.0, run=ends)
+
+    def first() -> int:
+        asked.wait(LONGEST_WAIT_S)
+        return 0
+
+    serving = threading.Thread(target=server.serve, args=(first,), daemon=True)
+    serving.start()
+    try:
+        while not (tmp_path / "socket").exists():
+            time.sleep(0.01)
+        with pytest.raises(EmoactError, match="another user's process listens"):
+            hosts.connect(tmp_path, timeout_s=LONGEST_WAIT_S)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+            stranger.settimeout(LONGEST_WAIT_S)
+            stranger.connect(str(tmp_path / "socket"))
+            with contextlib.suppress(BrokenPipeError):
+                hosts.send(stranger, {"request": "leave"})
+            with pytest.raises((EOFError, ConnectionResetError)):
+                hosts.receive(stranger, limits=hosts.REQUEST)
+    finally:
+        asked.set()
+        serving.join(LONGEST_WAIT_S)

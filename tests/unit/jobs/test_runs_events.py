@@ -101,6 +101,10 @@ def test_no_event_is_written_into_a_file_of_another_name(tmp_path: Path) -> None
     (tmp_path / "events.jsonl").hardlink_to(tmp_path / "mine")
     with pytest.raises(EmoactError, match="hard link"):
         EventLog(tmp_path / "events.jsonl")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    (tmp_path / "events.jsonl").unlink()
+    with pytest.raises(EmoactError, match="link"):
+        EventLog(tmp_path / "link")
     assert (tmp_path / "mine").read_bytes() == b"without a newline"
 
 

@@ -31,7 +31,15 @@ def test_the_last_word_arrives_on_a_full_disk(
     inode = path.stat().st_ino
     monkeypatch.setattr(directory_module, "write_json", no_room)
     ended = Status.now(in_state(config, "failed"), None)
+    real, synced = os.fsync, []
+
+    def spy(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spy)
     write_status(path, ended, durable=True)
+    assert synced == [inode]
     assert RunDirectory(tmp_path).status() == ended
     assert path.stat().st_ino == inode
 

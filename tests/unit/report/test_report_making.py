@@ -1,4 +1,6 @@
+import errno
 import html
+import os
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.numbers import significant
 from emoact.report.making import STEPS, make_report
 from emoact.report.material import gather
@@ -190,9 +192,40 @@ def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
     (figure,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert (report.path.parent / figure).read_text().startswith("<svg xmlns=")
     assert set(report.files) == {report.path, report.path.parent / figure}
-    # Once more into the same place: nothing of the last one is left.
+    # Once more into the same place: figures that the last one names go, others stay.
+    folder = (report.path.parent / figure).parent
+    for name in ("older.svg", "mine.svg", "mine.txt"):
+        (folder / name).write_text("<svg/>")
+    report.path.write_text(f"{text}![x]({folder.name}/older.svg)")
     again = make_report(tmp_path, form="md", out=tmp_path / "out" / "r.md", now=NOW)
     assert again.path.read_text() == text
+    there = sorted(path.name for path in folder.iterdir())
+    assert there == sorted(["mine.svg", "mine.txt", Path(figure).name])
+
+
+def test_a_report_that_cannot_be_written_leaves_the_last_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_grid(tmp_path, ["gpt2"])
+    made = make_report(tmp_path, form="md", out=tmp_path / "out" / "r.md", now=NOW)
+    for path in made.files:
+        path.write_text("![x](r_figures/" + made.files[0].name + ")")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(EmoactError, match="disk is full"):
+            make_report(tmp_path, form="md", out=made.path, now=NOW)
+    made.path.unlink()
+    with pytest.raises(RequestError, match="is no figure of an earlier report"):
+        make_report(tmp_path, form="md", out=made.path, now=NOW)
+    made.path.write_bytes(before[made.path])
+    there = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert there == before
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_the_default_place_is_below_the_results_and_never_taken(tmp_path: Path) -> None:
