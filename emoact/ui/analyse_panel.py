@@ -15,7 +15,7 @@ from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.ui import analyses, links, path
-from emoact.ui.boxes import Outcome, answer, error_box, outcome, to_extract
+from emoact.ui.boxes import Outcome, answer, error_box, leave_for, outcome, to_extract
 from emoact.ui.current_run import (
     PARAMETER,
     is_at_work,
@@ -215,7 +215,7 @@ def analyse_all(results: str) -> None:
         title="The analysis could not start",
     )
     if run_id is not None:
-        st.switch_page("pages/directions.py", query_params={PARAMETER: run_id})
+        leave_for("directions", {PARAMETER: run_id})
 
 
 def _start(asked: AnalyzeRequest) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emoact.errors import EmoactError
 from emoact.views.text import Card, md, prose, unbroken
@@ -96,7 +97,19 @@ def next_step(
     """A button that leads to another page, with the icon of that page."""
     icon = f":material/{_PAGE_ICONS[page]}:"
     if st.button(label, icon=icon, type="primary" if primary else "secondary"):
-        st.switch_page(f"pages/{page}.py", query_params=dict(parameters or {}))
+        leave_for(page, parameters)
+
+
+def leave_for(page: str, parameters: Mapping[str, str | list[str]] | None = None) -> NoReturn:
+    """Show another page.
+
+    A part that draws itself again may have asked for it a moment before its page is left. Without
+    being forgotten it would be drawn after the new page, whose browser would empty the window.
+    """
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear()
+    st.switch_page(f"pages/{page}.py", query_params=dict(parameters or {}))
 
 
 def to_extract(label: str = "Set up an extraction") -> None:

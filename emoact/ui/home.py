@@ -22,7 +22,7 @@ from emoact.store.layout import ResultsRoot, example_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.analyses import saved_analyses
-from emoact.ui.boxes import answer, error_box, next_step, show_badges
+from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitCard, recorded, reports_of
@@ -247,11 +247,11 @@ def _offer_example(results: str) -> None:
     if extract_form.check(request).agreement:
         # The form shows the terms and asks.
         where |= {"models": models, "dataset": str(dataset)}
-        st.switch_page("pages/extract.py", query_params=where)
+        leave_for("extract", where)
     run_id = extract_form.start(request)
     if run_id is not None:
         st.session_state[EXAMPLE] = run_id
-        st.switch_page("pages/extract.py", query_params={**where, "run": run_id})
+        leave_for("extract", {**where, "run": run_id})
 
 
 _PICTURE_WORDS = (
@@ -302,7 +302,7 @@ def _offer_first_run(results: str) -> None:
             continue
         if checked.agreement:
             # The form shows the terms and asks.
-            st.switch_page("pages/extract.py", query_params={"models": list(models)})
+            leave_for("extract", {"models": list(models)})
         run_id = extract_form.start(request)
         if run_id is not None:
-            st.switch_page("pages/extract.py", query_params={"run": run_id})
+            leave_for("extract", {"run": run_id})

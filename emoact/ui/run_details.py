@@ -13,7 +13,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import error_box, leave_for
 from emoact.ui.compare import flat
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.notes import ask_note
@@ -63,7 +63,7 @@ def _offer_again(results: str, view: RunView) -> None:
     config = view.config
     if isinstance(config, RunConfig):
         if st.button("Run again with these settings", icon=":material/replay:"):
-            st.switch_page("pages/extract.py", query_params=settings_of(config))
+            leave_for("extract", settings_of(config))
     elif config is not None and not view.summary.active:
         st.button(
             "Run again",

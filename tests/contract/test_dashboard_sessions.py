@@ -147,3 +147,18 @@ def test_twenty_sessions_each_see_their_own_run_move_and_nothing_fails(tmp_path:
         assert f"prompts with `{own}`" in seen
         assert f"prompts with `{other}`" not in seen
     assert "Traceback" not in said
+
+
+def test_the_clock_of_a_page_that_was_left_does_not_bring_it_back(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    lock = plant_run(results, "20260131-140500-aaaa", "running", models=("gpt2",), done=1)
+    session = Session(page="", query="", press="Watch the run")
+    with serving(results, tmp_path / "server.log") as server:
+        session.visit(server.url, seconds=30.0, runs=8)
+    assert lock is not None
+    lock.close()
+    assert session.failures == []
+    left = session.pages.count(session.pages[0])
+    assert 0 < left < len(session.pages)
+    # Must not happen: a script of the page that was left, after the first of the new one.
+    assert set(session.pages[:left]) == {session.pages[0]}

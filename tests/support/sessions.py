@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
@@ -28,6 +28,8 @@ class Session:
         origin: Address of the page that asks, as its browser states it.
         cookie: What its browser kept.
         upload: File to send; the status of the answer is kept in `taken`.
+        press: Label of the button that is pressed once the page is there.
+        pages: Hash of the page of each script that began, in order.
     """
 
     page: str
@@ -40,6 +42,9 @@ class Session:
     cookie: str = ""
     upload: bytes = b""
     taken: int = 0
+    press: str = ""
+    pages: list[str] = field(default_factory=list)
+    _buttons: dict[str, str] = field(default_factory=dict)
     _parts: dict[str, float] = field(default_factory=dict)
     _hash: str = ""
     _session: str = ""
@@ -65,22 +70,41 @@ class Session:
                 if self.upload and self.runs:
                     self.taken = self._send(url)
                     self.upload = b""
+                if self.press and self.press in self._buttons and self._parts:
+                    self._press(connection)
                 now = time.monotonic()
                 for part, every in list(self._parts.items()):
                     if now >= due.setdefault(part, now + every):
                         due[part] = now + every
                         self._ask(connection, part)
 
-    def _ask(self, connection: ClientConnection, part: str = "") -> None:
+    def _ask(
+        self, connection: ClientConnection, part: str = "", *, page: str = "", pressed: str = ""
+    ) -> None:
         asked = BackMsg()
         state: Any = asked.rerun_script
         state.query_string = self.query
         state.page_name = self.page
-        state.page_script_hash = self._hash
+        state.page_script_hash = page or self._hash
         state.fragment_id = part
         # A part that the clock draws again waits; a click would break into the script at work.
         state.is_auto_rerun = bool(part)
+        if pressed:
+            state.widget_states.widgets.add(id=pressed, trigger_value=True)
         connection.send(asked.SerializeToString())
+
+    def _press(self, connection: ClientConnection) -> None:
+        """Press the button; the clock of the page strikes all the while until another is there."""
+        left, parts, strikes = self._hash, list(self._parts), 0
+        self._ask(connection, pressed=self._buttons[self.press])
+        self.press = ""
+        while self._hash == left and strikes < 1000:
+            for part in parts:
+                self._ask(connection, part, page=left)
+            strikes += 1
+            with suppress(TimeoutError):
+                while True:
+                    self._take(connection.recv(timeout=0.005))
 
     def _send(self, url: str) -> int:
         """Upload as a page does, with the token against requests of other pages."""
@@ -109,7 +133,9 @@ class Session:
         message.ParseFromString(data)
         kind = message.WhichOneof("type")
         if kind == "new_session":
-            self._hash = message.new_session.page_script_hash
+            self.pages.append(message.new_session.page_script_hash)
+            if self.pages[-1] != self._hash:
+                self._hash, self._parts = self.pages[-1], {}
             self._session = message.new_session.initialize.session_id
         elif kind == "auto_rerun":
             self._parts[message.auto_rerun.fragment_id] = message.auto_rerun.interval
@@ -118,6 +144,9 @@ class Session:
         elif kind == "script_finished":
             # A script that was cut short for the next one has not shown its page.
             self.runs += message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        elif kind == "delta":
+            button = message.delta.new_element.button
+            self._buttons[button.label] = button.id
         text = str(message) if self.remembers else ""
         if kind == "delta" and "exception {" in text:
             self.failures.append(text)
