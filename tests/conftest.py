@@ -17,6 +17,7 @@ from tests.support import shapes  # noqa: F401
 from emoact.host import client
 from emoact.jobs import launch
 from emoact.models import alike, hosts
+from emoact.models.cache import cache_root
 from tests.support import stand_in_sentence, stand_in_worker
 from tests.support.stand_in_world import World
 
@@ -46,6 +47,22 @@ ALONE = (
 )
 """Folders and files whose tests wait for other processes or look at the clock: with `pytest -n 2`
 they have one worker to themselves, one after the other, and the other worker takes the rest."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each test process has model hosts of its own, or one would ask those of the other to leave.
+
+    What the user's cache holds is shared: models, and what is remembered of them.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Sockets have short names.
+        own = Path(tempfile.mkdtemp(prefix="emoact-"))
+        config.add_cleanup(lambda: shutil.rmtree(own, ignore_errors=True))
+        cache_root().mkdir(parents=True, exist_ok=True)
+        for kept in cache_root().iterdir():
+            if not kept.name.startswith("host-"):
+                (own / kept.name).symlink_to(kept.absolute())
+        os.environ["EMOACT_CACHE"] = os.fspath(own)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -130,6 +130,7 @@ def look_at_tokens(window: Visitor) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.type("anger-1")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Sentence")).not_to_have_value("")
     window.settled()
     page.get_by_role("button", name="Look at the sentence").click()
     expect(page.get_by_text("contribute most, in model units")).to_be_visible(timeout=WORK_MS)

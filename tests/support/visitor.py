@@ -44,6 +44,13 @@ class Visitor:
 
     def settled(self) -> None:
         """Wait until the script has run and everything is drawn, and nothing was raised."""
+        # What was typed or clicked is asked of the server once the window is drawn again.
+        self.page.evaluate("""async () => {
+            for (let n = 0; n < 3; n++) {
+                await new Promise(requestAnimationFrame);
+                await new Promise(done => setTimeout(done));
+            }
+        }""")
         # Charts, tables and button groups load their code when they are first needed.
         self.page.wait_for_load_state("networkidle")
         expect(self.page.locator("[data-testid=stApp]")).to_have_attribute(
