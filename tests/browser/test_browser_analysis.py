@@ -47,7 +47,7 @@ def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_o
         timeout=PATIENCE_MS
     )
     chart = page.locator(".js-plotly-plot .main-svg").first
-    expect(chart).to_be_visible(timeout=60_000)
+    expect(chart).to_be_visible(timeout=PATIENCE_MS)
     window.settled()
     expect(page).to_have_url(re.compile("analysis=[0-9a-f]{20}"))
     expect(page.get_by_text("away from neutral")).to_be_visible()
@@ -103,7 +103,7 @@ def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_o
     page.get_by_role("button", name="Write a report").click()
     page.get_by_role("button", name="Make the English report").click()
     made = page.get_by_role("button", name="Download", exact=True)
-    expect(made).to_be_visible(timeout=60_000)
+    expect(made).to_be_visible(timeout=150_000)
     (report,) = (results / "reports").glob("*.html")
     for words in ("Directions", "Components that write a direction", "SmolLM2 135M"):
         assert words in report.read_text()

@@ -76,4 +76,4 @@ def test_a_report_is_reached_from_home_by_keyboard_alone(
     tab_to(page, "Make the English report")
     page.keyboard.press("Enter")
     made = page.get_by_role("button", name="Download", exact=True)
-    expect(made).to_be_visible(timeout=60_000)
+    expect(made).to_be_visible(timeout=150_000)

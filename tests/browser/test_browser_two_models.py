@@ -87,7 +87,7 @@ def test_two_models_are_chosen_extracted_compared_and_reported_on(
     page.get_by_role("link", name="Report").click()
     page.get_by_role("button", name="Make the English report").click()
     made = page.get_by_role("button", name="Download", exact=True)
-    expect(made).to_be_visible(timeout=60_000)
+    expect(made).to_be_visible(timeout=150_000)
     (report,) = (server.results / "reports").glob("*.html")
     for words in (*map(display_name, BOTH), "Across models"):
         assert words in report.read_text()
