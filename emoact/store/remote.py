@@ -18,7 +18,6 @@ stays, and both record that one.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib.util
 import json
@@ -27,7 +26,6 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from emoact.decode import decode, parsed, read_json
 from emoact.errors import EmoactError, FileRefusedError, RequestError
@@ -36,24 +34,14 @@ from emoact.store import manifest
 from emoact.store.atomic import replace_atomically, write_error, write_json
 from emoact.store.layout import ResultsRoot, is_id
 from emoact.store.manifest import ManifestEntry
+from emoact.store.objects import LARGEST_RECORD, VANISHED, Objects
 
 _MARK = "remote.json"
 _BUCKET = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 _COPIES = "results"
 _STAMP = "emoact.json"
-_BLOCK = 1 << 23
-_LARGEST_RECORD, _LARGEST_FILE = 1 << 20, 10_000_000_000
+_LARGEST_FILE = 10_000_000_000
 _EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "s3": {
-        "config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}
-    }
-}
-_RIGHTS = (
-    "Check the bucket's name, the credentials (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or "
-    "a profile) and AWS_ENDPOINT_URL where the service is not Amazon's."
-)
-_VANISHED = "Extract the unit again: `emoact extract` with the same --results puts it back."
 
 
 def local_copy(url: str) -> str:
@@ -99,7 +87,7 @@ def remote_of(root: ResultsRoot) -> Remote | None:
     if root.path.resolve().parent != copies.resolve() or not mark.exists():
         return None
     try:
-        url = read_json(mark, limit=_LARGEST_RECORD)["url"]
+        url = read_json(mark, limit=LARGEST_RECORD)["url"]
     except (RequestError, LookupError, TypeError) as error:
         raise EmoactError(
             f"{mark} cannot be read: {error}",
@@ -118,16 +106,7 @@ class Remote:
 
     def __init__(self, root: ResultsRoot, url: str) -> None:
         self.root, self.url = root, url
-
-    @functools.cached_property
-    def _place(self) -> tuple[Any, str]:
-        import fsspec  # type: ignore[import-untyped]
-
-        with self._telling("opened"):
-            options = _OPTIONS.get(self.url.partition("://")[0], {})
-            # Listings of an earlier request would hide what other machines put there.
-            found, path = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **options)
-        return found, str(path)
+        self.objects = Objects(url)
 
     def check(self) -> None:
         """Check that objects can be put there and read, before work starts.
@@ -138,8 +117,8 @@ class Remote:
         text = json.dumps({"emoact_results": 1}).encode()
         try:
             with contextlib.suppress(FileExistsError):
-                self._put(_STAMP, text)
-            found = self._text(_STAMP)
+                self.objects.put(_STAMP, text)
+            found = self.objects.text(_STAMP)
         except EmoactError as error:
             raise RequestError(error.message, remedy=error.remedy) from error
         if found is None or found != text:
@@ -155,7 +134,7 @@ class Remote:
             EmoactError: The storage cannot be read, or the local copy not written.
         """
         refused: list[FileRefusedError] = []
-        for name in sorted(set(self._names("records"))):
+        for name in sorted(set(self.objects.names("records"))):
             with _keeping(refused):
                 entry = self._entry(name)
                 if entry is not None:
@@ -165,7 +144,7 @@ class Remote:
             ("causes", self.root.causes_dir, ".json"),
         ):
             listed: dict[str, list[str]] = {}
-            for name in self._names(kind):
+            for name in self.objects.names(kind):
                 key, _, rest = name.removeprefix(f"{kind}/").partition("/")
                 if rest and is_id(key):
                     listed.setdefault(key, []).append(name)
@@ -200,25 +179,25 @@ class Remote:
             known = self._entry(record)
         except FileRefusedError:
             # Nothing that reads could take it for a unit.
-            self._put(name, path, replace=True)
-            self._put(record, _json(entry), replace=True)
+            self.objects.put(name, path, replace=True)
+            self.objects.put(record, _json(entry), replace=True)
             return
-        whole = known is not None and self._size(name) == known.size
+        whole = known is not None and self.objects.size(name) == known.size
         if known is not None and whole and known.sha256 == entry.sha256:
             return
         if known is not None and whole and known.key == entry.key:
             self._bring(known)
             return
         if known is not None:
-            self._put(name, path, replace=True)
-            self._put(record, _json(entry), replace=True)
+            self.objects.put(name, path, replace=True)
+            self.objects.put(record, _json(entry), replace=True)
             return
         try:
-            self._put(name, path)
+            self.objects.put(name, path)
         except FileExistsError:
             entry = self._adopted(entry, name)
         try:
-            self._put(record, _json(entry))
+            self.objects.put(record, _json(entry))
         except FileExistsError:
             self.push(entry)
 
@@ -228,21 +207,21 @@ class Remote:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         for path in sorted(files, key=lambda path: path.name == last):
             with contextlib.suppress(FileExistsError):
-                self._put(f"{name}/{path.relative_to(folder).as_posix()}", path)
+                self.objects.put(f"{name}/{path.relative_to(folder).as_posix()}", path)
 
     def differing(self) -> Iterator[tuple[str, str]]:
         """Names of units whose object is not what its record says, and what is wrong.
 
         Every object is read.
         """
-        for name in sorted(self._names("records")):
+        for name in sorted(self.objects.names("records")):
             file = name
             try:
                 entry = self._entry(name)
                 if entry is None:
                     continue
                 file = self.root.unit_name(entry.folder, entry.emotion, store=entry.store)
-                found = self._read_to(file, None, most=entry.size)
+                found = self.objects.read_to(file, None, most=entry.size)
             except FileRefusedError as error:
                 yield file, error.reason
                 continue
@@ -257,7 +236,9 @@ class Remote:
         spare = path.with_name(f".emoact-found-{path.name}")
         try:
             with replace_atomically(spare) as file:
-                sha256 = self._read_to(name, file, most=2 * path.stat().st_size + _LARGEST_RECORD)
+                sha256 = self.objects.read_to(
+                    name, file, most=2 * path.stat().st_size + LARGEST_RECORD
+                )
             same = (read(spare).provenance or {}).get("unit_key") == entry.key
             if not same:
                 raise EmoactError(
@@ -282,11 +263,11 @@ class Remote:
         if known is not None and known.sha256 == entry.sha256 and there:
             return
         with replace_atomically(path, need=entry.size) as file:
-            if self._read_to(name, file, most=entry.size) != entry.sha256:
+            if self.objects.read_to(name, file, most=entry.size) != entry.sha256:
                 raise FileRefusedError(
                     "its content is not what was put there",
                     path=f"{self.url}/{name}",
-                    remedy=_VANISHED,
+                    remedy=VANISHED,
                 )
         manifest.record(self.root, entry)
 
@@ -299,7 +280,7 @@ class Remote:
                 if len(parts) > 2 or not all(map(_is_plain, parts)):
                     raise FileRefusedError("its name leads elsewhere", path=f"{self.url}/{name}")
                 with replace_atomically(hidden.joinpath(*parts)) as file:
-                    self._read_to(name, file, most=_LARGEST_FILE)
+                    self.objects.read_to(name, file, most=_LARGEST_FILE)
             hidden.rename(target)
         except OSError as error:
             if not target.is_dir():
@@ -314,7 +295,7 @@ class Remote:
         return f"records/{name.removeprefix('activations/')}.json"
 
     def _entry(self, name: str) -> ManifestEntry | None:
-        text = self._text(name)
+        text = self.objects.text(name)
         if text is None:
             return None
         try:
@@ -322,84 +303,11 @@ class Remote:
             own = self._record_name(entry.folder, entry.emotion, entry.store)
         except (ValueError, RequestError) as error:
             raise FileRefusedError(
-                f"it is no record: {error!s:.200}", path=f"{self.url}/{name}", remedy=_VANISHED
+                f"it is no record: {error!s:.200}", path=f"{self.url}/{name}", remedy=VANISHED
             ) from None
         if own != name:
             raise FileRefusedError("it records another unit", path=f"{self.url}/{name}")
         return entry
-
-    def _names(self, folder: str) -> Iterator[str]:
-        """Names of all objects below a folder."""
-        system, path = self._place
-        with self._telling("listed"):
-            try:
-                found = system.find(f"{path}/{folder}")
-            except FileNotFoundError:
-                found = []
-        for name in found:
-            yield str(name).removeprefix(f"{path}/")
-
-    def _size(self, name: str) -> int | None:
-        system, path = self._place
-        with self._telling("read"):
-            try:
-                return int(system.info(f"{path}/{name}")["size"])
-            except FileNotFoundError:
-                return None
-
-    def _text(self, name: str) -> bytes | None:
-        system, path = self._place
-        with self._telling("read"):
-            try:
-                return bytes(system.cat_file(f"{path}/{name}", start=0, end=_LARGEST_RECORD))
-            except FileNotFoundError:
-                return None
-
-    def _read_to(self, name: str, file: BinaryIO | None, *, most: int) -> str:
-        """Copy an object of at most so many bytes into a file; returns its SHA-256."""
-        system, path = self._place
-        digest = hashlib.sha256()
-        with self._telling("read"):
-            try:
-                with system.open(f"{path}/{name}", "rb", block_size=_BLOCK) as source:
-                    while block := source.read(_BLOCK):
-                        digest.update(block)
-                        most -= len(block)
-                        if most < 0:
-                            raise FileRefusedError(
-                                "it is larger than what was put there", path=f"{self.url}/{name}"
-                            )
-                        if file is not None:
-                            file.write(block)
-            except FileNotFoundError:
-                raise FileRefusedError(
-                    "the object is not there any more", path=f"{self.url}/{name}", remedy=_VANISHED
-                ) from None
-        return digest.hexdigest()
-
-    def _put(self, name: str, content: bytes | Path, *, replace: bool = False) -> None:
-        """Put an object under its final name, whole."""
-        system, path = self._place
-        mode = "overwrite" if replace else "create"
-        with self._telling("written"):
-            if isinstance(content, bytes):
-                system.pipe_file(f"{path}/{name}", content, mode=mode)
-            else:
-                system.put_file(str(content), f"{path}/{name}", mode=mode)
-
-    @contextlib.contextmanager
-    def _telling(self, done: str) -> Iterator[None]:
-        """Turn what a storage library raises into an error that says what to do."""
-        try:
-            yield
-        except (EmoactError, FileExistsError):
-            raise
-        except Exception as error:
-            # Every library has exceptions of its own.
-            said = str(error).splitlines()[0][:200] if str(error) else ""
-            raise EmoactError(
-                f"{self.url} cannot be {done}: {type(error).__name__}: {said}", remedy=_RIGHTS
-            ) from error
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ ALLOWED = {
         WRITES,
     ),
     "analysis/room.py": "maps a file without a name, that it made itself",
-    "store/remote.py": "object storage, which has neither pipes nor links",
+    "store/objects.py": "object storage, which has neither pipes nor links",
 }
 """Modules that open a file themselves, and why that is right."""
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, UInt32
+from jaxtyping import Float32, Int64, UInt32
 
 from emoact import sites
 from emoact.errors import EmoactError
@@ -24,6 +22,7 @@ from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
 from emoact.store.compact.arrays import PAGE, Form, as_json, encode
+from emoact.store.compact.prefixes import Sharing, marks_of, nothing_shared, share_prefixes
 from emoact.store.protocol import CompactStore, Written
 from emoact.store.shard import Activations
 from emoact.store.write import check_parts
@@ -58,11 +57,11 @@ def write_compact(
     words = checked_words(shard, tokens, token_strings, labels, metadata)
     precision = precision_of(metadata)
     try:
-        sharing = share_prefixes(tokens, functools.partial(_marks, shard))
+        sharing = share_prefixes(tokens, functools.partial(marks_of, shard))
         return _write(target, shard, tokens, words, precision, sharing)
     except _PrefixesDifferError:
         # A difference that the last layer does not show; nothing is shared then.
-        return _write(target, shard, tokens, words, precision, _nothing_shared(tokens))
+        return _write(target, shard, tokens, words, precision, nothing_shared(tokens))
 
 
 def checked_words(
@@ -159,86 +158,6 @@ def round_values(
         if kept.any():
             rounded[kept] = bits[kept]
     return found.view(np.float32).reshape(values.shape)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sharing:
-    """Rows of the prompts among those of the distinct prefixes.
-
-    Attributes:
-        index: Node of each position of all prompts, one after the other. Nodes are numbered in the
-            order of their first appearance.
-        shared: First positions of each prompt that an earlier one has too.
-        owners: That earlier prompt; -1 where nothing is shared.
-        n_nodes: Distinct prefixes.
-    """
-
-    index: Int32[np.ndarray, " position"]
-    shared: tuple[int, ...]
-    owners: tuple[int, ...]
-    n_nodes: int
-
-
-def share_prefixes(
-    tokens: Sequence[Int64[np.ndarray, " _pos"]],
-    marks: Callable[[int], Sequence[bytes]] | None = None,
-) -> Sharing:
-    """Node of each distinct prefix; prompts that begin alike share their first nodes.
-
-    Args:
-        tokens: Ids of each prompt.
-        marks: Function of a prompt that gives one mark a position. Prefixes with different marks
-            are different: passes of other widths round the same prefix in another way.
-    """
-    children: dict[tuple[int, int, bytes], int] = {}
-    creators: list[int] = []
-    index: list[int] = []
-    shared, owners = [], []
-    for sample, ids in enumerate(tokens):
-        node, known = -1, 0
-        marked = [b""] * len(ids) if marks is None else marks(sample)
-        for token, mark in zip(ids.tolist(), marked, strict=True):
-            child = children.get((node, token, mark))
-            if child is None:
-                child = children[node, token, mark] = len(creators)
-                creators.append(sample)
-            else:
-                known += 1
-            index.append(child)
-            node = child
-        shared.append(known)
-        owners.append(creators[index[len(index) - len(ids) + known - 1]] if known else -1)
-    return Sharing(
-        index=np.array(index, dtype=np.int32),
-        shared=tuple(shared),
-        owners=tuple(owners),
-        n_nodes=len(creators),
-    )
-
-
-def _marks(shard: Activations, sample: int) -> list[bytes]:
-    """One hash a position, of the activations of all sites at the last layer."""
-    found = [
-        shard.rows(name, shard.layout.layers(name)[-1], sample)
-        for name in shard.layout.sites
-        if sites.site(name).has_vectors
-    ]
-    if not found:
-        return [b""] * shard.layout.lengths[sample]
-    return [
-        hashlib.blake2b(b"".join(row.tobytes() for row in rows), digest_size=8).digest()
-        for rows in zip(*found, strict=True)
-    ]
-
-
-def _nothing_shared(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:
-    n_nodes = sum(map(len, tokens))
-    return Sharing(
-        index=np.arange(n_nodes, dtype=np.int32),
-        shared=(0,) * len(tokens),
-        owners=(-1,) * len(tokens),
-        n_nodes=n_nodes,
-    )
 
 
 class _PrefixesDifferError(Exception):

@@ -17,7 +17,8 @@ import emoact
 from emoact.errors import EmoactError
 from emoact.schema import Precision
 from emoact.sites import SiteName, site, site_names
-from emoact.store.compact.writing import round_values, share_prefixes, write_compact
+from emoact.store.compact.prefixes import share_prefixes
+from emoact.store.compact.writing import round_values, write_compact
 from emoact.store.protocol import Written
 from tests.support.units import SampleUnit, contract_metadata, sample_unit
 
