@@ -5,31 +5,25 @@
 
 What is found in each data set is kept in a file, so that a run that was stopped, by `--minutes` or
 otherwise, goes on where it ended. A row without a result, or outside of `--rows`, stays as the page
-has it. Seeds are
-fixed here, and no section is chosen among several runs. Data without and with effects are planted
-in `calibration_designs.py`.
+has it. Seeds are fixed here, and no section is chosen among several runs. Data without and with
+effects are planted in `calibration_designs.py`; `calibration_page.py` keeps results and the page.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import math
 import multiprocessing
-import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from emoact.analysis.key import METHOD_VERSION
 from emoact.stats.probes.headline import NOISY
 from scripts import calibration_heads, calibration_probes, calibration_steering
 from scripts.calibration_designs import (
@@ -57,14 +51,13 @@ from scripts.calibration_designs import (
     say_verdict,
     true_gain,
 )
+from scripts.calibration_page import Kept, Row, old_rows, put, table, with_old
 
 ALPHA = 0.05
 SEED = 9_2026
 
 Pool = Callable[[Callable[[Seed], Any], Sequence[Seed]], list[Any]]
 """From a function of a seed and the seeds to what was found, of as many of them as time allowed."""
-
-Row = tuple[str, ...]
 
 
 def main() -> None:
@@ -91,91 +84,10 @@ def main() -> None:
         for name in arguments.only:
             head, note, names, rows = SECTIONS[name](pool, arguments.grids)
             old = arguments.out.read_text(encoding="utf-8") if arguments.out.exists() else ""
-            lines = _table(names, with_old(rows, old_rows(old, name)))
+            lines = table(names, with_old(rows, old_rows(old, name)))
             text = f"## {head}\n\n{note}\n\n{lines}"
-            arguments.out.write_text(put(old, name, text), encoding="utf-8")
+            arguments.out.write_text(put(old, name, text, tuple(SECTIONS)), encoding="utf-8")
             print(f"{name}: {time.monotonic() - started:.0f} s")
-
-
-class Kept:
-    """What was found in each data set, one line of JSON a data set.
-
-    Args:
-        path: File that is read at the start and added to.
-        until: Moment after which nothing is started.
-        rows: Words that the conditions of a row must hold; others have no result.
-    """
-
-    def __init__(self, path: Path, *, until: float = math.inf, rows: str = "") -> None:
-        self._path, self._until, self._rows = path, until, rows
-        self._known: dict[str, Any] = {}
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for line in lines:
-            key, value = json.loads(line, object_hook=lambda found: SimpleNamespace(**found))
-            self._known[key] = value
-
-    def found(
-        self,
-        run: Any,
-        seeds: Sequence[Seed],
-        work: Callable[[Sequence[Seed]], list[Any]],
-        at_once: int = 8,
-    ) -> list[Any]:
-        """The results of these seeds, as far as they are known or time is left."""
-        name = f"{METHOD_VERSION} {run.func.__name__} {run.args}"
-        if self._rows not in name:
-            return []
-        missing = [seed for seed in seeds if f"{name} {seed}" not in self._known]
-        for start in range(0, len(missing), at_once):
-            if time.monotonic() > self._until:
-                break
-            some = missing[start : start + at_once]
-            with self._path.open("a", encoding="utf-8") as file:
-                for seed, value in zip(some, work(some), strict=True):
-                    self._known[f"{name} {seed}"] = value
-                    file.write(json.dumps([f"{name} {seed}", value], default=_plain) + "\n")
-        known = (self._known.get(f"{name} {seed}") for seed in seeds)
-        return [value for value in known if value is not None]
-
-
-def _plain(value: Any) -> Any:
-    is_record = dataclasses.is_dataclass(value) and not isinstance(value, type)
-    return dataclasses.asdict(value) if is_record else value.item()
-
-
-def old_rows(page: str, name: str) -> list[Row]:
-    """Rows of the table of a section of the page."""
-    found = re.search(rf"<!-- {name} -->(.*?)(?=<!--|\Z)", page, re.DOTALL)
-    lines = [line for line in found[1].splitlines() if line.startswith("| ")] if found else []
-    return [tuple(line.strip("| ").split(" | ")) for line in lines[2:]]
-
-
-def with_old(rows: Iterable[tuple[Row, Row]], old: Sequence[Row]) -> list[Row]:
-    """Whole rows of names and figures; a row without figures is that of the page, if it has one."""
-    whole = []
-    for names, figures in rows:
-        before = (row for row in old if row[: len(names)] == names)
-        found = (*names, *figures) if figures else next(before, None)
-        if found is not None:
-            whole.append(found)
-    return whole
-
-
-def put(page: str, name: str, text: str) -> str:
-    """The page with a section exchanged."""
-    found = re.split(r"<!-- (\w+) -->\n\n", page)
-    parts = {key: value.strip() for key, value in zip(found[1::2], found[2::2], strict=True)}
-    parts[name] = text.strip()
-    return "\n\n".join(
-        [_HEAD, *(f"<!-- {key} -->\n\n{parts[key]}" for key in SECTIONS if key in parts), ""]
-    )
-
-
-_HEAD = """# Calibration: error rates of significance, intervals and verdicts
-
-Written by `python -m scripts.calibrate_analysis`; do not edit. Seeds are fixed in the script. Every
-rate is over planted data sets whose truth is known. **above** marks a count that is more than two
-standard errors over 5 %."""
 
 
 Section = tuple[str, str, Row, list[tuple[Row, Row]]]
@@ -466,11 +378,6 @@ def _shares(found: Sequence[Verdicts]) -> tuple[str, ...]:
     return tuple(
         f"{100 * np.mean([each.verdict == name for each in found]):.0f} %" for name in names
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _se(n: int) -> float:

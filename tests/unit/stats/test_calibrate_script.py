@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from scripts import (
-    calibrate_analysis,
     calibration_designs,
     calibration_heads,
+    calibration_page,
     calibration_steering,
 )
 
@@ -74,8 +74,8 @@ def test_spectrum_has_the_mean_variance_of_white_noise(spectrum: str) -> None:
 
 
 def test_section_of_the_page_is_exchanged_alone() -> None:
-    page = calibrate_analysis.put(calibrate_analysis.put("", "words", "old"), "power", "kept")
-    changed = calibrate_analysis.put(page, "words", "new")
+    put = partial(calibration_page.put, order=("power", "words"))
+    changed = put(put(put("", "words", "old"), "power", "kept"), "words", "new")
     assert "old" not in changed
     assert changed.index("kept") < changed.index("new")
 
@@ -137,19 +137,19 @@ def test_run_that_was_stopped_goes_on_where_it_ended(tmp_path: Path) -> None:
         return [run(seed) for seed in seeds]
 
     run, path = partial(square, 2), tmp_path / "kept.jsonl"
-    late = calibrate_analysis.Kept(path, until=-math.inf)
+    late = calibration_page.Kept(path, until=-math.inf)
     assert late.found(run, [(1,)], work) == []
-    calibrate_analysis.Kept(path).found(run, [(1,), (2,)], work)
-    again = calibrate_analysis.Kept(path).found(run, [(1,), (2,), (3,)], work)
+    calibration_page.Kept(path).found(run, [(1,), (2,)], work)
+    again = calibration_page.Kept(path).found(run, [(1,), (2,), (3,)], work)
     assert [each.alone for each in again] == [1, 4, 9]
     assert asked == [(1,), (2,), (3,)]
-    assert calibrate_analysis.Kept(path, rows="cube").found(run, [(1,)], work) == []
+    assert calibration_page.Kept(path, rows="cube").found(run, [(1,)], work) == []
 
 
 def test_row_without_figures_stays_as_the_page_has_it() -> None:
     old = [("a", "10", "5 %"), ("b", "10", "6 %")]
     rows = [(("a", "10"), ("7 %",)), (("b", "10"), ()), (("c", "10"), ())]
-    assert calibrate_analysis.with_old(rows, old) == [("a", "10", "7 %"), ("b", "10", "6 %")]
+    assert calibration_page.with_old(rows, old) == [("a", "10", "7 %"), ("b", "10", "6 %")]
 
 
 def test_controls_as_noisy_as_the_prompts_are_seldom_excluded_on_the_page() -> None:
