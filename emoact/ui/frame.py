@@ -10,10 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
+from starlette.exceptions import HTTPException
 from streamlit import runtime
 from streamlit.navigation.page import Page
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from emoact.errors import EmoactError
 from emoact.numbers import some
@@ -32,7 +35,9 @@ _KNOWN = "password-known"
 _COOKIE = "emoact"
 _PAUSE_S = 1.0
 _LET_IN: set[str] = set()
-"""Sessions that have given the password."""
+"""Sessions that have given the password, where there is one."""
+_MOST_UPLOADS = 3
+"""Uploads of a session that the server holds; a page reads one and gives it back at once."""
 _SELECTED = (
     '[data-testid="stButtonGroup"] button[data-selected="true"] *,'
     '[data-testid="stSliderThumbValue"]'
@@ -146,18 +151,28 @@ class _Guarded(Runtime):
         return session_id in _LET_IN and super().is_active_session(session_id)
 
 
+class _FewUploads(MemoryUploadedFileManager):
+    """The uploads that a server holds in memory, which are few of each session."""
+
+    def add_file(self, session_id: str, file: UploadedFileRec) -> None:
+        """Hold a file that was read, in place of one of the same id or where there is room."""
+        if len(self.file_storage.get(session_id, {}).keys() - {file.file_id}) >= _MOST_UPLOADS:
+            raise HTTPException(
+                409, f"This page has {_MOST_UPLOADS} uploads in memory. Reload it to add others."
+            )
+        super().add_file(session_id, file)
+
+
 def _ask_for_password() -> None:
     """End the script until the password of `EMOACT_PASSWORD` was given, where there is one."""
     password, context = os.environ.get(PASSWORD, ""), get_script_run_ctx()
-    if not password:
-        return
+    files: Any = getattr(context, "uploaded_file_mgr", None)
     if runtime.exists() and not isinstance(server := runtime.get_instance(), _Guarded):
-        server.__class__ = _Guarded
-        files: Any = getattr(context, "uploaded_file_mgr", None)
+        server.__class__, files.__class__ = _Guarded, _FewUploads
         # What came before the first page of this server was shown.
-        for session in list(getattr(files, "file_storage", ())):
+        for session in list(files.file_storage):
             files.remove_session_files(session)
-    if not st.session_state.get(_KNOWN):
+    if password and not st.session_state.get(_KNOWN):
         _let_in(password)
     _LET_IN.add(getattr(context, "session_id", ""))
 

@@ -73,9 +73,11 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
     results = tmp_path / "results"
     plant_run(results, "20260131-140500-aaaa", "finished", models=("gpt2",))
     monkeypatch.setenv("EMOACT_PASSWORD", "open sesame")
+    # The third is sent twice, and the fifth is one too many, again and again.
+    uploads = tuple((name, b"x") for name in "abccde")
     with serving(results, tmp_path / "server.log") as server:
         without, wrong, right = (
-            Session(page="runs", query=query, upload=b"x")
+            Session(page="runs", query=query, upload=uploads)
             for query in ("", "password=sesame", "password=open%20sesame")
         )
         visit_together([without, wrong, right], server.url, seconds=30.0, runs=2)
@@ -100,7 +102,9 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
     shown = ["20260131-140500-aaaa" in "\n".join(session.texts) for session in sessions]
     assert shown == [False, False, True, True, False]
     assert "This is not the password" in "\n".join(wrong.texts)
-    assert [session.taken for session in (without, wrong, right)] == [400, 400, 204]
+    assert [status for status, _ in right.taken] == [204, 204, 204, 204, 409, 409]
+    assert "3 uploads in memory" in right.taken[-1][1]
+    assert {status for session in (without, wrong) for status, _ in session.taken} == {400}
 
 
 @pytest.mark.parametrize(

@@ -315,15 +315,28 @@ def test_rows_that_are_missing_or_doubled_are_passed_over_or_shown(
         use(root, kind)
 
 
+_RAISED = {
+    "side": "raised",
+    "rank": 1,
+    "token": "a",
+    "token_id": 1,
+    "logit": 1.0,
+    "random_95": 0.5,
+}
 _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
     ("heads", ("components",), [], "has no rows"),
     ("heads", ("total",), 0, "total is 0"),
     ("heads", ("components", 1, "layer"), 1000, "which no model has"),
     ("heads", ("components", 1, "head"), None, "has no such head"),
     ("heads", ("by_prompt", "emotion"), [str(n) for n in range(3)] * 67, "several lengths"),
-    ("lens", ("tokens",), [], "both ends"),
-    ("steer", ("settings", "layers"), [], "names no emotion, no layer"),
-    ("steer", ("settings", "emotions"), [f"e{n}" for n in range(201)], "has 201 emotions"),
+    ("lens", ("tokens",), [_RAISED], "both ends"),
+    ("steer", ("settings", "control_doses"), [], "names no emotion, no layer"),
+    (
+        "steer",
+        ("settings", "emotions"),
+        ["anger", "gratitude", *map(str, range(199))],
+        "has 201 emotions",
+    ),
     ("steer", ("settings", "n_random"), 0, "no random or no shuffled"),
     ("steer", ("effects", 0, "emotion"), "joy", "was not asked for"),
     ("steer", ("effects", 0, "layer"), 7, "was not asked for"),

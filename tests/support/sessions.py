@@ -27,7 +27,7 @@ class Session:
         remembers: False does not look into the messages, which is dear.
         origin: Address of the page that asks, as its browser states it.
         cookie: What its browser kept.
-        upload: File to send; the status of the answer is kept in `taken`.
+        upload: Ids and files to send; status and text of each answer are kept in `taken`.
         press: Label of the button that is pressed once the page is there.
         pages: Hash of the page of each script that began, in order.
     """
@@ -40,8 +40,8 @@ class Session:
     remembers: bool = True
     origin: str | None = None
     cookie: str = ""
-    upload: bytes = b""
-    taken: int = 0
+    upload: tuple[tuple[str, bytes], ...] = ()
+    taken: list[tuple[int, str]] = field(default_factory=list)
     press: str = ""
     pages: list[str] = field(default_factory=list)
     _buttons: dict[str, str] = field(default_factory=dict)
@@ -68,8 +68,8 @@ class Session:
                     self.failures.append(f"the connection ended: {closed}")
                     return
                 if self.upload and self.runs:
-                    self.taken = self._send(url)
-                    self.upload = b""
+                    self.taken = [self._send(url, *each) for each in self.upload]
+                    self.upload = ()
                 if self.press and self.press in self._buttons and self._parts:
                     self._press(connection)
                 now = time.monotonic()
@@ -106,7 +106,7 @@ class Session:
                 while True:
                     self._take(connection.recv(timeout=0.005))
 
-    def _send(self, url: str) -> int:
+    def _send(self, url: str, name: str, content: bytes) -> tuple[int, str]:
         """Upload as a page does, with the token against requests of other pages."""
         server = HTTPConnection(urlsplit(url).netloc, timeout=20)
         with closing(server):
@@ -117,15 +117,16 @@ class Session:
             head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
             server.request(
                 "PUT",
-                f"/_stcore/upload_file/{self._session}/f",
-                head + self.upload + b"\r\n--x--\r\n",
+                f"/_stcore/upload_file/{self._session}/{name}",
+                head + content + b"\r\n--x--\r\n",
                 {
                     "Content-Type": "multipart/form-data; boundary=x",
                     "Cookie": cookie,
                     "X-Xsrftoken": cookie.partition("=")[2],
                 },
             )
-            return server.getresponse().status
+            answer = server.getresponse()
+            return answer.status, answer.read().decode()
 
     def _take(self, data: str | bytes) -> None:
         assert isinstance(data, bytes)

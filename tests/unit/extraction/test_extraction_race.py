@@ -80,3 +80,7 @@ def test_a_file_that_no_run_is_recording_stays_in_the_way(world: World) -> None:
         manifest.forget(ResultsRoot(first.results), entry.folder, entry.emotion)
     with pytest.raises(RequestError, match="no run acknowledged it"):
         run_units(second, reporter=Told(), plans={}, engine_for=numpy_engine)
+    # The run that wrote it was killed before it recorded it, and goes on.
+    told = Told()
+    run_units(first, reporter=told, plans={}, engine_for=numpy_engine)
+    assert [emotion for kind, emotion in told.units if kind == "unit_saved"] == [*first.emotions]
