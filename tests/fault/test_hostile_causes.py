@@ -323,18 +323,27 @@ _RAISED = {
     "logit": 1.0,
     "random_95": 0.5,
 }
+_NAMES = [str(number) for number in range(201)]
+_MANY = {"emotion": ["joy"] * 201, "prompt": _NAMES, "projection": [0.0] * 201}
 _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
     ("heads", ("components",), [], "has no rows"),
     ("heads", ("total",), 0, "total is 0"),
     ("heads", ("components", 1, "layer"), 1000, "which no model has"),
     ("heads", ("components", 1, "head"), None, "has no such head"),
     ("heads", ("by_prompt", "emotion"), [str(n) for n in range(3)] * 67, "several lengths"),
+    *(
+        ("heads", ("by_prompt",), _MANY | more, "more classes or components")
+        for more in (
+            {"emotion": _NAMES, "contributions": {}},
+            {"contributions": dict.fromkeys(_NAMES, [0.0] * 201)},
+        )
+    ),
     ("lens", ("tokens",), [_RAISED], "both ends"),
     ("steer", ("settings", "control_doses"), [], "names no emotion, no layer"),
     (
         "steer",
         ("settings", "emotions"),
-        ["anger", "gratitude", *map(str, range(199))],
+        ["anger", "gratitude", *_NAMES[:199]],
         "has 201 emotions",
     ),
     ("steer", ("settings", "n_random"), 0, "no random or no shuffled"),
@@ -351,6 +360,15 @@ def test_what_a_result_of_its_kind_cannot_say_is_refused(
     check_form(kind, saved.found, saved.rests_on)
     with pytest.raises(RequestError, match=why):
         check_form(kind, put(saved.found, at, value), saved.rests_on)
+
+
+def test_tokens_of_projected_passages_are_on_one_of_two_sides(tmp_path: Path) -> None:
+    found = plant_lens(tmp_path).found | {"n_passages": 2, "n_tokens": 5, "n_cut": 0}
+    found |= {"passages": [{"side": "most", "passage": "Thanks."}]}
+    check_form("project", found | {"tokens": [{"side": "least", "token": "a"}]}, {})
+    for token in ({"side": "raised", "token": "a"}, {"side": "most", "token": 1}, {"token": "a"}):
+        with pytest.raises(RequestError, match=r"found\.tokens"):
+            check_form("project", found | {"tokens": [token]}, {})
 
 
 def test_a_result_of_an_emotion_without_files_is_drawn(
