@@ -363,7 +363,7 @@ def test_what_a_result_of_its_kind_cannot_say_is_refused(
 
 
 def test_tokens_of_projected_passages_are_on_one_of_two_sides(tmp_path: Path) -> None:
-    found = plant_lens(tmp_path).found | {"n_passages": 2, "n_tokens": 5, "n_cut": 0}
+    found = {**plant_lens(tmp_path).found, "n_passages": 2, "n_tokens": 5, "n_cut": 0}
     found |= {"passages": [{"side": "most", "passage": "Thanks."}]}
     check_form("project", found | {"tokens": [{"side": "least", "token": "a"}]}, {})
     for token in ({"side": "raised", "token": "a"}, {"side": "most", "token": 1}, {"token": "a"}):
