@@ -13,6 +13,8 @@ from emoact.stats.audit.text import Texts
 _SIMILAR = 0.6
 """Eight words of which one is another share seven of nine; of which two are, six of ten."""
 _MOST_COMPARISONS = 3_000_000
+_WORDS = 100
+"""Words of two texts, for each of which their comparison counts once more."""
 _MOST_PAIRS = 100_000
 
 
@@ -48,7 +50,7 @@ def similar_pairs(words: Iterable[Sequence[str]]) -> tuple[list[tuple[int, int]]
         rarest = sorted(own, key=lambda number: (frequency[number], number))
         prefix = rarest[: len(own) - math.ceil(_SIMILAR * len(own)) + 1]
         candidates = {other for number in prefix for other in seen_with[number]}
-        comparisons += len(candidates)
+        comparisons += sum(1 + (len(text) + len(texts[other])) // _WORDS for other in candidates)
         if comparisons > _MOST_COMPARISONS or len(pairs) > _MOST_PAIRS:
             return pairs, False
         for other in sorted(candidates):

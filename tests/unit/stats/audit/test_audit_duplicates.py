@@ -34,6 +34,11 @@ def test_a_search_that_would_take_too_long_ends_and_says_so(
     monkeypatch.setattr(counts, "_MOST_COMPARISONS", 1_000)
     texts = [["the", "same", "words", "again", f"{n}"] for n in range(200)]
     assert similar_pairs(texts)[1] is False
+    # Long texts take as long as many short ones.
+    monkeypatch.setattr(counts, "_MOST_COMPARISONS", 100)
+    few = [["the", "same"] * 600 + [f"{n}"] for n in range(5)]
+    assert similar_pairs(text[-20:] for text in few)[1] is True
+    assert similar_pairs(few)[1] is False
 
 
 def test_words_are_letters_in_any_script_with_their_apostrophes() -> None:
