@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool
 
+from emoact.analysis.room import DiskRoom
 from emoact.errors import RequestError
 from emoact.positions import Pooling
 from emoact.sites import SiteName
 from emoact.stats import catalogue
 from emoact.stats.across.transfer import check_configurations, mapped_labels, transfer_cells
 from emoact.stats.comparable import Configuration
-from emoact.stats.features import ModelFeatures, features_of, join_units
+from emoact.stats.features import ModelFeatures, UnitFeatures, features_of, join_units, let_go
 from emoact.stats.finite import finite_units
 from emoact.store.reading import Grid, read_all
 from emoact.store.unit import Unit
@@ -101,10 +104,16 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
     known = [[unit.emotion for unit in units] for units in chosen]
     labels = mapped_labels(known[0], known[1], dict(request.labels), request.neutral)
     wanted = [set(labels), set(labels.values())]
-    first, second = (
-        _features([unit for unit in units if unit.emotion in names], model, request)
+    # An analysis of very many prompts has its files in the results folder too.
+    places = (request.source, request.target, tempfile.gettempdir())
+    room = DiskRoom(next(Path(place) for place in places if os.access(place, os.W_OK)))
+    sides = [
+        [unit for unit in units if unit.emotion in names]
         for units, names in zip(chosen, wanted, strict=True)
-    )
+    ]
+    # Strings and tokens of very many prompts take more memory than their vectors.
+    del grids, chosen
+    first, second = (_features(units, model, request, room) for units in sides)
     shapes = [
         {site: vectors.shape[1:] for site, vectors in side.sites.items()}
         for side in (first, second)
@@ -115,10 +124,17 @@ def _computed(request: TransferRequest, versions: tuple[_Version, ...]) -> Trans
             remedy="Extract the prompts of both folders with the same model.",
         )
     repeated, shared = _known_rows(first, second, labels)
-    second = second.rows(np.flatnonzero(~(repeated | shared)).tolist())
+    if (repeated | shared).any():
+        second = second.rows(np.flatnonzero(~(repeated | shared)).tolist(), room)
     cells = list(
         transfer_cells(
-            first, second, labels, neutral=request.neutral, sites=request.sites, seed=request.seed
+            first,
+            second,
+            labels,
+            neutral=request.neutral,
+            sites=request.sites,
+            seed=request.seed,
+            room=room,
         )
     )
     return Transferred(
@@ -195,13 +211,19 @@ def _configurations(units: list[Unit], request: TransferRequest) -> dict[str, Co
     }
 
 
-def _features(units: list[Unit], model: str, request: TransferRequest) -> ModelFeatures:
+def _features(
+    units: list[Unit], model: str, request: TransferRequest, room: DiskRoom
+) -> ModelFeatures:
     for unit in units:
         missing = [site for site in request.sites if site not in unit.sites]
         if missing:
             raise RequestError(f"{unit.path} has no {missing[0]}; it has {', '.join(unit.sites)}")
-    pooled = [
-        features_of(unit, sites=request.sites, pooling=request.pooling, model=model)
-        for unit in units
-    ]
-    return join_units(finite_units(pooled)[0])
+    pooled = list[UnitFeatures]()
+    for unit in let_go(units):
+        pooled.append(
+            features_of(unit, sites=request.sites, pooling=request.pooling, model=model, room=room)
+        )
+        room.rest()
+    kept = finite_units(pooled)[0]
+    del pooled
+    return join_units(let_go(kept), room)

@@ -174,10 +174,16 @@ class ModelFeatures:
         """Texts in the order of the rows."""
         return tuple(prompt.text for prompt in self.prompts)
 
-    def rows(self, order: Sequence[int]) -> ModelFeatures:
-        """Some of the prompts, in this order."""
+    def rows(self, order: Sequence[int], room: Room = MEMORY) -> ModelFeatures:
+        """Some of the prompts, in this order; their vectors are copied to `room`."""
         prompts = tuple(self.prompts[row] for row in order)
         labels = [self.design.labels[self.design.label_of[row]] for row in order]
+        sites = {}
+        for site, pooled in self.sites.items():
+            sites[site] = room.empty((len(prompts), *pooled.shape[1:]))
+            for layer in range(pooled.shape[1]):
+                sites[site][:, layer] = pooled[list(order), layer]
+                room.rest()
         return ModelFeatures(
             model=self.model,
             design=design_of(
@@ -186,7 +192,7 @@ class ModelFeatures:
                 [(rank,) for rank in self.design.rank[list(order)].tolist()],
             ),
             prompts=prompts,
-            sites={site: pooled[list(order)] for site, pooled in self.sites.items()},
+            sites=sites,
             random_weights=self.random_weights,
             controls=None if self.controls is None else self.controls.rows(order),
         )

@@ -57,7 +57,7 @@ def part_of(
     model = prepared.model
     if rows == list(range(len(model.prompts))):
         return prepared
-    part = model.rows(rows)
+    part = model.rows(rows, room)
     return Prepared(model=part, contrasts=_contrasts(part, settings, room))
 
 

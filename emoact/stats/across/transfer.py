@@ -27,6 +27,8 @@ from emoact.stats.probes.probes import (
     layer_decisions,
 )
 from emoact.stats.rank import auroc
+from emoact.stats.room import MEMORY, Room, set_down
+from emoact.stats.vectors import BLOCK_NUMBERS
 
 N_DRAWS = 1000
 TEXT_KINDS: tuple[BaselineKind, ...] = ("tfidf", "char_tfidf", "bag_of_words", "length")
@@ -53,7 +55,8 @@ class _Pair:
         is_emotion: True for the emotion.
         train: True for the first data set.
         texts: Classifiers of the texts of both.
-        draws: Weights of the tested prompts; row 0 counts each once.
+        scenarios: Scenario of each tested prompt.
+        often: How often each bootstrap draw has a scenario.
     """
 
     first: ModelFeatures
@@ -62,31 +65,44 @@ class _Pair:
     is_emotion: Bool[np.ndarray, " prompt"]
     train: Bool[np.ndarray, " prompt"]
     texts: TextClassifiers
-    draws: Float64[np.ndarray, "draw test"]
+    scenarios: Int[np.ndarray, " test"]
+    often: Int[np.ndarray, "draw scenario"]
 
     @property
     def split(self) -> Split:
         """Training prompts, and tested ones."""
         return self.train, ~self.train
 
-    @property
-    def scenarios(self) -> Int[np.ndarray, " test"]:
-        """Scenario of each tested prompt."""
-        return np.asarray(self.second.design.scenario_of[self.rows[1]])
-
     def values(self, site: SiteName, layer: int) -> Float[np.ndarray, "prompt d_model"]:
         """Vectors of both at one layer."""
         sides = zip((self.first, self.second), self.rows, strict=True)
-        return np.concatenate([side.sites[site][rows, layer] for side, rows in sides])
+        found = np.concatenate([side.sites[site][rows, layer] for side, rows in sides])
+        for side in (self.first, self.second):
+            set_down(side.sites[site])
+        return found
 
     def scores(self, decisions: Sequence[Float64[np.ndarray, " test"]]) -> Scores:
         """Scores of decision values of the tested prompts, one for each layer."""
         labels = self.is_emotion[~self.train]
+        figures = (balanced, auroc)
+        found = [
+            [[figure(each, labels, weights) for each in decisions] for figure in figures]
+            for weights in self._weights()
+        ]
+        shares, areas = (np.concatenate([each[n] for each in found], axis=1).T for n in (0, 1))
         return Scores(
-            balanced=np.stack([balanced(each, labels, self.draws) for each in decisions], axis=1),
-            auroc=np.stack([auroc(each, labels, self.draws) for each in decisions], axis=1),
+            balanced=shares,
+            auroc=areas,
             n_scenarios=min(len(np.unique(self.scenarios[side])) for side in (labels, ~labels)),
         )
+
+    def _weights(self) -> Iterator[Float64[np.ndarray, "draw test"]]:
+        """Weights of the tested prompts, a few draws at once; the first row counts each once."""
+        yield np.ones((1, len(self.scenarios)))
+        at_once = max(1, BLOCK_NUMBERS // len(self.scenarios))
+        for start in range(0, len(self.often), at_once):
+            yield self.often[start : start + at_once][:, self.scenarios].astype(np.float64)
+            set_down(self.often)
 
 
 def transfer_cells(
@@ -97,14 +113,15 @@ def transfer_cells(
     neutral: str,
     sites: Sequence[SiteName],
     seed: int = 0,
+    room: Room = MEMORY,
 ) -> Iterator[Cell]:
     """Cells of the tables `transfer` and `transfer_layers`, for every emotion that has a target.
 
     The first data set trains directions, probes and baselines; `labels` has the label of the
-    second by that of the first, neutral among them.
+    second by that of the first, neutral among them. Draws and counted words are kept in `room`.
     """
     for emotion in (label for label in labels if label != neutral):
-        pair = _pair(first, second, labels, emotion, neutral, seed=seed)
+        pair = _pair(first, second, labels, emotion, neutral, seed=seed, room=room)
         names = {"model": first.model, "emotion": emotion, "target": labels[emotion]}
         words: dict[str, Scores] = {
             kind: pair.scores(
@@ -223,6 +240,7 @@ def _pair(
     neutral: str,
     *,
     seed: int,
+    room: Room,
 ) -> _Pair:
     asked = ((first, (emotion, neutral)), (second, (labels[emotion], labels[neutral])))
     rows, sides, lengths = [], [], []
@@ -235,15 +253,15 @@ def _pair(
         texts += [side.prompts[row].text for row in own]
         lengths.append(side.n_tokens[own])
     design = design_of(["x"] * len(rows[1]), [second.prompts[row].scenario_id for row in rows[1]])
-    often = bootstrap_counts(design, N_DRAWS, seed=seed)[:, design.scenario_of]
     return _Pair(
         first=first,
         second=second,
         rows=(rows[0], rows[1]),
         is_emotion=np.concatenate(sides),
         train=np.arange(len(rows[0]) + len(rows[1])) < len(rows[0]),
-        texts=TextClassifiers(texts, np.concatenate(lengths)),
-        draws=np.vstack([np.ones(len(rows[1])), often]).astype(np.float64),
+        texts=TextClassifiers(texts, np.concatenate(lengths), room),
+        scenarios=design.scenario_of,
+        often=bootstrap_counts(design, N_DRAWS, seed=seed, room=room),
     )
 
 

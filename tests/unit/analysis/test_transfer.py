@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from emoact.analysis.transfer import TransferRequest, compute_transfer
+from emoact.analysis import room
+from emoact.analysis.transfer import TransferRequest, _computed, compute_transfer
 from emoact.cli import main
 from emoact.errors import RequestError
+from emoact.stats.across import transfer
 from emoact.stats.across.transfer_table import balanced
 from emoact.stats.rank import auroc
 from emoact.store.reading import read
@@ -219,3 +222,25 @@ def test_the_view_of_an_analysis_shows_the_same_figures(
     assert json.loads(capsys.readouterr().out)["rows"] == []
     assert main((*words, "--choice", "to=/nowhere")) == 0
     assert "no activations" in " ".join(json.loads(capsys.readouterr().out)["answer"])
+
+
+def test_blocks_give_the_same_figures(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (str(folder) for folder in folders)
+    whole = compute_transfer(TransferRequest(source=first, target=second, seed=7))
+    seen = list[tuple[int, ...]]()
+
+    def spied(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        seen.append(weights.shape)
+        return auroc(scores, labels, weights)
+
+    # Vectors and draws are then in files, and three draws of the 30 prompts are weighed at once.
+    monkeypatch.setattr(room, "LEAST_BYTES", 1)
+    monkeypatch.setattr(transfer, "BLOCK_NUMBERS", 90)
+    monkeypatch.setattr(transfer, "auroc", spied)
+    _computed.cache_clear()
+    parts = compute_transfer(TransferRequest(source=first, target=second, seed=7))
+    assert set(seen) == {(1, 30), (3, 30)}
+    for name, table in whole.tables.items():
+        pd.testing.assert_frame_equal(table, parts.tables[name], check_exact=True)
