@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from emoact.stats.design import design_of
+from emoact.stats.directions.contrast import make_contrast
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.accuracy import (
@@ -33,9 +34,11 @@ from emoact.stats.probes.baselines import (
     TextClassifiers,
     punctuation_features,
 )
+from emoact.stats.probes.candidates import Candidate, chosen_baseline
 from emoact.stats.probes.lda import lda_decisions
 from emoact.stats.probes.logistic import logistic_decisions
 from emoact.stats.probes.probes import (
+    CROSS_VALIDATED,
     MANY_PROMPTS,
     PROBE_KINDS,
     ProbeKind,
@@ -46,6 +49,7 @@ from emoact.stats.probes.probes import (
     layer_decisions,
     mass_mean_decisions,
 )
+from tests.support.planted_features import QUICK
 
 LEXICAL_KINDS: tuple[BaselineKind, ...] = ("bag_of_words", "tfidf", "char_tfidf")
 
@@ -201,6 +205,30 @@ def test_choice_for_a_fold_sees_neither_the_fold_nor_the_one_it_is_judged_on(n: 
         assert not np.isin(folds[train], pair).any()
         assert used[train].all()
         assert train.sum() == used[~np.isin(folds, pair)].sum()
+
+
+def test_best_of_baselines_that_know_nothing_is_right_by_chance_on_the_tested_prompts() -> None:
+    rng, n, chosen, best = np.random.default_rng(1), 20, [], []
+    design = design_of(["joy"] * n + ["neutral"] * n, [*map(str, range(n))] * 2)
+    contrast = make_contrast(design, "joy", QUICK)
+    n_folds = int(contrast.folds.max()) + 1
+    for _ in range(150):
+        coins = rng.integers(2, size=(len(BASELINE_KINDS), 1 + n_folds, 2 * n)).astype(np.float16)
+        candidates = {
+            str(kind): Candidate(
+                correct={CROSS_VALIDATED: own[0]},
+                inner={
+                    CROSS_VALIDATED: np.where(contrast.folds == np.c_[:n_folds], np.nan, own[1:])
+                },
+            )
+            for kind, own in zip(BASELINE_KINDS, coins, strict=True)
+        }
+        _, correct = chosen_baseline(candidates, contrast, CROSS_VALIDATED)
+        chosen.append(float(correct.mean()))
+        best.append(float(coins[:, 0].mean(axis=1).max()))
+    # The best on the tested prompts would make the probe look worse by this much.
+    assert np.mean(best) > 0.57
+    assert np.mean(chosen) == pytest.approx(0.5, abs=0.015)
 
 
 TEXTS = ["Thank you so much for the soup.", "I thank you for the lift today."] * 10 + [
