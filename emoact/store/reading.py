@@ -115,7 +115,7 @@ def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -
         tokens=tuple(_read_only(token_array(value)) for value in payload["tokens"]),
         # Each string once: of many prompts they would take more memory than anything else.
         token_strings=tuple(
-            tuple(sys.intern(str(text)) for text in texts) for texts in payload["token_strings"]
+            tuple(map(sys.intern, map(str, texts))) for texts in payload["token_strings"]
         ),
         labels=tuple(sys.intern(str(label)) for label in payload["labels"]),
         metadata=dict(payload["metadata"]),

@@ -126,6 +126,8 @@ class _Opened:
         found: dict[str, Any] = {}
         for name, form in self.forms.items():
             site = sites.site(name[0] if self.is_pooled else name)
+            if site.key in found:
+                continue  # another pooling
             shapes = [self.shape(form, sample) for sample in range(self.n_samples)]
             blank = np.zeros(max(map(math.prod, shapes), default=0), dtype=np.float32)
             blanks = [blank[: math.prod(shape)].reshape(shape) for shape in shapes]
