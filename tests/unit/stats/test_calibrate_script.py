@@ -109,6 +109,7 @@ def test_rates_of_coverage_outside_of_what_is_asked_are_those_that_the_note_name
     for spectrum, scenarios, length, _, *cells, n in rows:
         for name, cell in zip(("cv", "d_prime", "auroc"), cells, strict=True):
             rate = float(cell.rstrip(" %"))
+            assert rate >= 90
             above, below = above + (rate > 97), below + (rate < 93)
             edge = min(max(rate, 93), 97) / 100
             if abs(rate / 100 - edge) > 2 * math.sqrt(edge * (1 - edge) / int(n)):
