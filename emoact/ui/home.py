@@ -27,7 +27,7 @@ from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.reading import UnitCard, recorded, reports_of
 from emoact.ui.states import KIND_WORDS, run_look
-from emoact.ui.written import EXAMPLE
+from emoact.ui.written import EXAMPLE, analyse_example
 from emoact.views.direction_answer import verdict_sentence
 from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
@@ -54,6 +54,8 @@ def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> 
 
 def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
     """The next sensible step as one button, and others beside it."""
+    for run in runs:
+        analyse_example(results, run)
     active = [run for run in runs if run.active]
     path.show(results, primary=bool(cards), button=not active)
     _say_result(results)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.jobs.views import RunView
+from emoact.jobs.views import RunSummary, RunView
 from emoact.ui import analyse_panel, path
 from emoact.ui.boxes import next_step
 from emoact.ui.states import UNIT_WORDS
@@ -27,9 +27,8 @@ def show_written(view: RunView) -> None:
     done = [unit for unit in view.units if unit.done]
     if not done:
         return
-    if view.state == "finished" and st.session_state.get(EXAMPLE) == view.id and view.config:
-        del st.session_state[EXAMPLE]
-        analyse_panel.analyse_all(view.config.results)
+    if view.config is not None:
+        analyse_example(view.config.results, view.summary)
     next_step(
         "Look at the activations",
         "activations",
@@ -61,6 +60,13 @@ def show_written(view: RunView) -> None:
         placeholder=numbers.MISSING,
         alt="Files that this run wrote or found on disk",
     )
+
+
+def analyse_example(results: str, run: RunSummary) -> None:
+    """Go on to the analysis where this is the run of the small example, and it has ended."""
+    if run.state == "finished" and st.session_state.get(EXAMPLE) == run.id:
+        del st.session_state[EXAMPLE]
+        analyse_panel.analyse_all(results)
 
 
 def _show_made(view: RunView) -> None:

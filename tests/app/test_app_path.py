@@ -5,9 +5,11 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.config import RunConfig
+from emoact.ui.written import EXAMPLE
 from tests.support.pages import open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 
 
@@ -60,6 +62,22 @@ def test_a_first_visit_explains_and_offers_a_small_example(
     assert config.results == f"{results}-demo"
     assert sum(config.counts.values()) == 48
     assert app.query_params["results"] in (config.results, [config.results])
+
+
+def test_the_example_is_analysed_when_its_run_was_left_for_home(
+    results: Path, started: list[RunConfig]
+) -> None:
+    plant_scenarios(results)
+    run = "20260131-140500-aaaa"
+    plant_run(results, run)
+    app = open_page("home")
+    assert not started
+    app.session_state[EXAMPLE] = run
+    app.run()
+    assert [config.kind for config in started] == ["analyze"]
+    # It is analysed once.
+    assert app.title[0].value == "Directions"
+    assert EXAMPLE not in app.session_state
 
 
 def test_a_visitor_who_comes_back_is_not_told_again(results: Path) -> None:
