@@ -135,8 +135,8 @@ def _strongest(strength: pd.DataFrame) -> str:
         " (layer 0 holds token embeddings and positions, that is, words)" if words_only else ""
     )
     return (
-        "; of the layers that are significant among all, the largest estimate, and so likely too "
-        "large, is "
+        "; of the layers of this site that are significant among all, the largest estimate, "
+        "and so likely too large, is "
         f"{md(str(row['emotion']))} at layer {int(row['layer'])} of the "
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
         f"cross-validated{caution}"
