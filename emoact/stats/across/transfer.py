@@ -208,7 +208,8 @@ def mapped_labels(
         raise RequestError(
             f"labels of the first data set without a counterpart: {', '.join(missing)}; the second "
             f"has {', '.join(second)}",
-            remedy=f"Match them with --map LABEL=LABEL; {neutral} and one emotion are needed.",
+            remedy="Match them with --map LABEL=LABEL (on the page, LABEL=LABEL in the field "
+            f"Labels); {neutral} and one emotion are needed.",
         )
     return found
 
