@@ -179,7 +179,7 @@ def chart(drawn: pd.DataFrame) -> Chart:
     key = [
         Key(name="probe", kind="line", symbol="circle"),
         Key(name="95 % interval", kind="band", colour="null"),
-        Key(name="best text baseline", kind="line", dash="dash"),
+        Key(name="best baseline or control", kind="line", dash="dash"),
         Key(name="chance", kind="line", colour="muted", dash="dot"),
     ]
     if drawn["shuffled"].notna().any():
