@@ -146,7 +146,7 @@ def _points(row: pd.Series) -> str:
 
 
 def label_pairs(words: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of labels in `joy=gratitude, anger=annoyance`.
+    """Pairs of labels in `gratitude=joy, anger=annoyance`.
 
     Raises:
         RequestError: A part has no `=`.
@@ -205,7 +205,7 @@ def of_site(found: Transferred, site: str) -> pd.DataFrame:
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """The classifiers that transfer, or the reason for which there is no answer."""
     if not choice["to"].strip():
-        return [Remark("Write the results folder of another data set of the same model above.")]
+        return [Remark("Name the results folder of another data set of the same model below.")]
     found = _transferred(source, choice)
     if isinstance(found, Transferred):
         return sentences(found, choice["hook"])
@@ -226,7 +226,7 @@ TRANSFER = View[Analysed](
         BESIDE,
         HOOK,
         Control(name="to", label="Results folder to test on", kind="text", width=300),
-        Control(name="map", label="Labels, as joy=gratitude", kind="text", width=260),
+        Control(name="map", label="Labels, as gratitude=joy", kind="text", width=260),
     ),
     show=of_both(show),
     # Its sentences name the model, as those of the shell do.
@@ -244,7 +244,7 @@ TRANSFER = View[Analysed](
         choice["hook"],
         *(word for pair in choice["map"].replace(",", " ").split() for word in ("--map", pair)),
     ),
-    empty="There is no second data set to test on yet. Extract one with the same model into a "
-    "results folder of its own, such as the shipped data/contrast.jsonl, and write that folder "
-    "above.",
+    empty="Nothing was tested yet. Extract another data set with the same model into a results "
+    "folder of its own and name that folder above. For the shipped data/contrast.jsonl the labels "
+    "gratitude=self_good, neutral=other_good say which of its labels stands for which of these.",
 )

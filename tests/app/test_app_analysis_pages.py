@@ -131,7 +131,7 @@ def test_another_results_folder_is_tested_from_the_page(
     saved: SavedAnalysis, tmp_path: Path
 ) -> None:
     app = open_page("directions", view="transfer", model="gpt2")
-    assert "There is no second data set to test on yet" in words(app)
+    assert "Nothing was tested yet" in words(app)
     plant_scenarios(tmp_path, "gpt2", n=15, noun="bread")
     app = open_page("directions", view="transfer", model="gpt2", to=str(tmp_path))
     assert len(app.get("plotly_chart")) == 1
