@@ -21,39 +21,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from emoact.stats.findings.remarks import SEVERAL
 from emoact.stats.probes.headline import NOISY
-from scripts import calibration_heads, calibration_probes, calibration_steering
-from scripts.calibration_designs import (
-    EFFECTS,
-    EMOTIONS,
-    FAMILIES,
-    GAINS,
-    LAYERS,
-    LAYOUTS,
-    MODELS,
-    NOISE_SIZES,
-    PARTS,
-    PERMUTATIONS,
-    SPECTRA,
-    WIDTH,
-    WORD_MODELS,
-    Estimate,
-    Levels,
-    Seed,
-    Verdicts,
-    covered,
-    excluded,
-    judge_grid,
-    power_of_test,
-    say_verdict,
-    true_gain,
+from scripts import calibration_copies as near
+from scripts import calibration_designs as designs
+from scripts import calibration_heads as heads
+from scripts import calibration_probes as probes
+from scripts import calibration_steering as steering
+from scripts import calibration_words as verdicts
+from scripts.calibration_designs import Estimate, Levels, Seed
+from scripts.calibration_page import (
+    ALPHA,
+    Kept,
+    Row,
+    counted,
+    interval,
+    old_rows,
+    put,
+    table,
+    with_old,
 )
-from scripts.calibration_page import Kept, Row, old_rows, put, table, with_old
 
-ALPHA = 0.05
 SEED = 9_2026
 
 Pool = Callable[[Callable[[Seed], Any], Sequence[Seed]], list[Any]]
@@ -96,29 +86,30 @@ Section = tuple[str, str, Row, list[tuple[Row, Row]]]
 
 def _significance(pool: Pool, n: int) -> Section:
     note = (
-        f"Each data set holds {MODELS} models, {len(EMOTIONS)} emotions and neutral, {LAYERS} "
-        f"layers of width {WIDTH}; {PERMUTATIONS} relabellings, α = {ALPHA}. *Layer*: share of "
-        "layers without an effect with p ≤ α (5 % expected). *Emotion*: data sets in which any "
-        "emotion without an effect has p_holm ≤ α. *Layer of emotion*: data sets in which any "
-        "layer without an effect has p_strong ≤ α. Rows of 100 data sets were computed with "
-        "version 5273b2c; in four data sets of each of the 60 rows its p-values equal those of "
-        "METHOD_VERSION 6 in every digit."
+        f"Each data set holds {designs.MODELS} models, {len(designs.EMOTIONS)} emotions and "
+        f"neutral, {designs.LAYERS} layers of width {designs.WIDTH}; {designs.PERMUTATIONS} "
+        f"relabellings, α = {ALPHA}. *Layer*: share of layers without an effect with p ≤ α (5 % "
+        "expected). *Emotion*: data sets in which any emotion without an effect has p_holm ≤ α. "
+        "*Layer of emotion*: data sets in which any layer without an effect has p_strong ≤ α."
     )
     rows = list[tuple[Row, Row]]()
     for code, (layout, part, spectrum) in enumerate(
-        (layout, part, spectrum) for layout in LAYOUTS for part in PARTS for spectrum in SPECTRA
+        (layout, part, spectrum)
+        for layout in designs.LAYOUTS
+        for part in designs.PARTS
+        for spectrum in designs.SPECTRA
     ):
         found: list[Levels] = pool(
-            partial(judge_grid, layout, part, spectrum), _seeds(100 + code, n)
+            partial(designs.judge_grid, layout, part, spectrum), _seeds(100 + code, n)
         )
         figures: Row = ()
         if found:
             alone = np.mean([each.alone for each in found])
-            anywhere = _counted([each.anywhere for each in found]) if FAMILIES[part] else "–"
+            anywhere = counted([each.anywhere for each in found]) if designs.FAMILIES[part] else "–"
             figures = (
                 f"{100 * alone:.1f} %",
                 anywhere,
-                _counted([each.strong for each in found]),
+                counted([each.strong for each in found]),
             )
         rows.append(((layout, part, spectrum), figures))
     names = ("scenarios", "effect", "spectrum", "layer", "emotion", "layer of emotion")
@@ -133,7 +124,7 @@ def _power(pool: Pool, n: int) -> Section:
     )
     rows = list[tuple[Row, Row]]()
     for size in (10, 25, 50, 100):
-        found: list[bool] = pool(partial(power_of_test, size), _seeds(300, n))
+        found: list[bool] = pool(partial(designs.power_of_test, size), _seeds(300, n))
         rows.append(((str(size),), (f"{sum(found)} of {len(found)}",) if found else ()))
     return "Power of the permutation test", note, ("scenarios", "found"), rows
 
@@ -152,16 +143,19 @@ def _coverage(pool: Pool, n: int) -> Section:
     rows = list[tuple[Row, Row]]()
     matched = (
         ("matched", name, size, e)
-        for name in EFFECTS
+        for name in designs.EFFECTS
         for size in (12, 25, 50)
-        for e in EFFECTS[name]
+        for e in designs.EFFECTS[name]
     )
     unmatched = (
-        (layout, name, 0, e) for layout in LAYOUTS[1:] for name in EFFECTS for e in EFFECTS[name]
+        (layout, name, 0, e)
+        for layout in designs.LAYOUTS[1:]
+        for name in designs.EFFECTS
+        for e in designs.EFFECTS[name]
     )
     for code, (layout, spectrum, size, effect) in enumerate((*matched, *unmatched)):
         found: list[list[Estimate]] = pool(
-            partial(covered, layout, spectrum, size, effect), _seeds(400 + code, 4 * n)
+            partial(designs.covered, layout, spectrum, size, effect), _seeds(400 + code, 4 * n)
         )
         figures: Row = ()
         if found:
@@ -186,9 +180,9 @@ def _accuracies(pool: Pool, n: int) -> Section:
         "as prompts."
     )
     rows = list[tuple[Row, Row]]()
-    for code, (size, effect) in enumerate(calibration_probes.ACCURACIES):
+    for code, (size, effect) in enumerate(probes.ACCURACIES):
         found: list[Estimate] = pool(
-            partial(calibration_probes.accuracy_of, size, effect), _seeds(1100 + code, 2 * n)
+            partial(probes.accuracy_of, size, effect), _seeds(1100 + code, 2 * n)
         )
         figures: Row = ()
         if found:
@@ -203,19 +197,19 @@ def _accuracies(pool: Pool, n: int) -> Section:
 def _order(pool: Pool, n: int) -> Section:
     note = (
         "Scores of implicit prompts by a probe whose threshold lies elsewhere: data sets in which "
-        f"`p_order` is at most .05 (an error without an effect; {PERMUTATIONS} relabellings), and "
-        "share of intervals of `auroc` that hold the true one. Median of four layers; effects in "
-        "standard deviations of a prompt in its scenario."
+        f"`p_order` is at most .05 (an error without an effect; {designs.PERMUTATIONS} "
+        "relabellings), and share of intervals of `auroc` that hold the true one. Median of four "
+        "layers; effects in standard deviations of a prompt in its scenario."
     )
     rows = list[tuple[Row, Row]]()
-    for code, (size, effect) in enumerate(calibration_probes.ORDERS):
+    for code, (size, effect) in enumerate(probes.ORDERS):
         found: list[tuple[bool, bool]] = pool(
-            partial(calibration_probes.order_said, size, effect), _seeds(1200 + code, 2 * n)
+            partial(probes.order_said, size, effect), _seeds(1200 + code, 2 * n)
         )
         figures: Row = ()
         if found:
             said, held = zip(*found, strict=True)
-            count = f"{sum(said)} of {len(said)}" if effect else _counted(said)
+            count = f"{sum(said)} of {len(said)}" if effect else counted(said)
             figures = (count, f"{100 * np.mean(held):.1f} %")
         rows.append(((str(size), f"{effect:g}"), figures))
     names = ("scenarios", "effect", "p_order ≤ .05", "AUROC covered")
@@ -225,39 +219,62 @@ def _order(pool: Pool, n: int) -> Section:
 def _far(pool: Pool, n: int) -> Section:
     note = (
         "Data sets in which the finding `far_prompts` warns that intervals of d′ and AUROC are too "
-        f"narrow, at one layer; two classes in matched scenarios, {WIDTH} dimensions. With normal "
-        "noise that is a false alarm. Dimensions are standardised, so that spectra along the axes "
-        "are one experiment. Of 60 log-normal data sets (25 scenarios) 2 were named."
+        f"narrow, at one layer; two classes in matched scenarios, {designs.WIDTH} dimensions. "
+        "With normal noise that is a false alarm. Dimensions are standardised, so that spectra "
+        "along the axes are one experiment."
     )
     rows = list[tuple[Row, Row]]()
-    for place, tail in enumerate(calibration_probes.TAILS):
-        for spectrum in SPECTRA:
+    for place, tail in enumerate(probes.TAILS):
+        for spectrum in designs.SPECTRA:
             by_size = [
                 pool(
-                    partial(calibration_probes.named_far, tail, spectrum, size),
+                    partial(probes.named_far, tail, spectrum, size),
                     _seeds(1300 + place, 2 * n),
                 )
-                for size in calibration_probes.TAIL_SIZES
+                for size in probes.TAIL_SIZES
             ]
             figures = tuple(f"{sum(found)} of {len(found)}" for found in by_size)
             rows.append(((tail, spectrum), figures if all(by_size) else ()))
-    sizes = tuple(f"{size} scenarios" for size in calibration_probes.TAIL_SIZES)
+    sizes = tuple(f"{size} scenarios" for size in probes.TAIL_SIZES)
     return "Prompts that lie far away", note, ("noise", "spectrum", *sizes), rows
+
+
+def _copies(pool: Pool, n: int) -> Section:
+    missed = ", ".join(f"{100 * near.missed(k):.0f}" for k in (1, 2, 3, 4))
+    note = (
+        f"Data sets without an effect with p ≤ .05; of {near.SCENARIOS} matched "
+        "scenarios the last ones repeat the first, changed by noise of "
+        f"{near.CHANGED:g} standard deviations; {designs.WIDTH} dimensions. `near_copies` is "
+        f"a warning from {100 * SEVERAL:g} % of the prompts on. A shipped prompt of which 1, 2, 3 "
+        "and 4 words are exchanged for others of the shipped files does not count as a copy of "
+        f"itself in {missed} %."
+    )
+    rows = list[tuple[Row, Row]]()
+    for place, copies in enumerate(near.COPIES):
+        by_kind = [
+            pool(partial(near.significant, kind, copies), _seeds(1400 + place, 10 * n))
+            for kind in near.KINDS
+        ]
+        figures = tuple(counted(found) for found in by_kind if found)
+        share = f"{100 * copies / near.SCENARIOS:g} %"
+        rows.append(((share,), figures if all(by_kind) else ()))
+    names = ("copies", *near.KINDS)
+    return "Scenarios that nearly repeat others", note, names, rows
 
 
 def _noise(pool: Pool, n: int) -> Section:
     note = (
         "Data sets in which a control counts as noisier than the prompts (`noisy_controls`: its "
         f"scatter within classes is more than {NOISY} times theirs, median over dimensions and "
-        f"layers). At a true ratio of 1 that is a false exclusion. {LAYERS} layers of width "
-        f"{WIDTH}; prompts and controls are drawn independently."
+        f"layers). At a true ratio of 1 that is a false exclusion. {designs.LAYERS} layers of "
+        f"width {designs.WIDTH}; prompts and controls are drawn independently."
     )
     rows = list[tuple[Row, Row]]()
     ratios = (1.0, 1.1, NOISY, 1.3, 1.5)
-    for place, spectrum in enumerate(SPECTRA):
-        for size in NOISE_SIZES:
+    for place, spectrum in enumerate(designs.SPECTRA):
+        for size in designs.NOISE_SIZES:
             by_ratio = [
-                pool(partial(excluded, spectrum, size, ratio), _seeds(800 + place, 2 * n))
+                pool(partial(designs.excluded, spectrum, size, ratio), _seeds(800 + place, 2 * n))
                 for ratio in ratios
             ]
             figures = tuple(f"{sum(found)} of {len(found)}" for found in by_ratio)
@@ -272,10 +289,12 @@ def _false_beyond(pool: Pool, n: int) -> Section:
         "probe. `beyond_words` is an error in every row."
     )
     rows = list[tuple[Row, Row]]()
-    for code, design in enumerate(WORD_MODELS):
-        found: list[Verdicts] = pool(partial(say_verdict, design, 50, 0.0), _seeds(500 + code, n))
+    for code, design in enumerate(verdicts.WORD_MODELS):
+        found: list[verdicts.Verdicts] = pool(
+            partial(verdicts.say_verdict, design, 50, 0.0), _seeds(500 + code, n)
+        )
         said = [each.verdict == "beyond_words" for each in found]
-        rows.append(((design,), (_counted(said), *_shares(found)) if found else ()))
+        rows.append(((design,), (counted(said), *_shares(found)) if found else ()))
     names = ("activations", "beyond_words", "words_suffice", "inconclusive", "no_separation")
     return "Verdicts where words made the activations", note, names, rows
 
@@ -289,17 +308,18 @@ def _gains(pool: Pool, n: int) -> Section:
         "a gain it is right, and `beyond_words` an error."
     )
     rows = list[tuple[Row, Row]]()
-    for gain, effects in GAINS.items():
+    for gain, effects in verdicts.GAINS.items():
         for size, effect in effects.items():
             names = (gain, str(size))
-            found: list[Verdicts] = pool(
-                partial(say_verdict, "random word vectors", size, effect), _seeds(700 + size, n)
+            found: list[verdicts.Verdicts] = pool(
+                partial(verdicts.say_verdict, "random word vectors", size, effect),
+                _seeds(700 + size, n),
             )
             figures: Row = ()
             if found:
                 said = sum(each.verdict == "beyond_words" for each in found)
                 figures = (
-                    f"{100 * true_gain(found):.1f} points",
+                    f"{100 * verdicts.true_gain(found):.1f} points",
                     f"{said} of {len(found)}",
                     *_shares(found),
                 )
@@ -316,34 +336,34 @@ def _gains(pool: Pool, n: int) -> Section:
 def _heads(pool: Pool, n: int) -> Section:
     note = (
         "Data sets without a difference between the classes in which any component (embedding, "
-        f"{calibration_heads.N_LAYERS} layers of {calibration_heads.N_HEADS} heads and an MLP) is "
+        f"{heads.N_LAYERS} layers of {heads.N_HEADS} heads and an MLP) is "
         "said to contribute to the direction (p ≤ .05, corrected for all components); "
-        f"{calibration_heads.N_SCENARIOS} prompts of each class, "
-        f"{calibration_heads.PERMUTATIONS} relabellings. Intervals are exact (Clopper-Pearson)."
+        f"{heads.N_SCENARIOS} prompts of each class, "
+        f"{heads.PERMUTATIONS} relabellings. Intervals are exact (Clopper-Pearson)."
     )
     rows = list[tuple[Row, Row]]()
-    for place, design in enumerate(calibration_heads.DESIGNS):
-        for at, kind in enumerate(calibration_heads.KINDS):
+    for place, design in enumerate(heads.DESIGNS):
+        for at, kind in enumerate(heads.KINDS):
             seeds = _seeds(900 + 10 * place + at, 20 * n)
-            found = pool(partial(calibration_heads.false_alarm, design, kind), seeds)
-            rows.append(((design, kind), (_counted(found), _interval(found)) if found else ()))
+            found = pool(partial(heads.false_alarm, design, kind), seeds)
+            rows.append(((design, kind), (counted(found), interval(found)) if found else ()))
     names = ("scenarios", "prompts differ in", "any component", "95 % interval")
     return "False alarms of the map of heads", note, names, rows
 
 
 def _steering(pool: Pool, n: int) -> Section:
-    emotion, layer = calibration_steering.EMOTION, calibration_steering.LAYER
+    emotion, layer = steering.EMOTION, steering.LAYER
     note = (
         f"Tiny models with random weights in which the direction of {emotion} at layer {layer}, "
         "added once, is called causal. Prompts are the shipped ones of "
-        f"{calibration_steering.N_SCENARIOS} scenarios; weights, split and controls (100 random "
+        f"{steering.N_SCENARIOS} scenarios; weights, split and controls (100 random "
         "and 20 shuffled directions) are drawn anew for each. Intervals are exact "
         "(Clopper-Pearson)."
     )
     rows = list[tuple[Row, Row]]()
-    for at, (family, embeddings) in enumerate(calibration_steering.FAMILIES.items()):
-        found = pool(partial(calibration_steering.called_causal, family), _seeds(1000 + at, n))
-        figures = (_counted(found), _interval(found)) if found else ()
+    for at, (family, embeddings) in enumerate(steering.FAMILIES.items()):
+        found = pool(partial(steering.called_causal, family), _seeds(1000 + at, n))
+        figures = (counted(found), interval(found)) if found else ()
         rows.append(((family, embeddings), figures))
     names = ("model", "embeddings", "called causal", "95 % interval")
     return "Steering of random weights that is called causal", note, names, rows
@@ -356,6 +376,7 @@ SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
     "accuracies": _accuracies,
     "order": _order,
     "far": _far,
+    "copies": _copies,
     "noise": _noise,
     "words": _false_beyond,
     "gains": _gains,
@@ -364,32 +385,11 @@ SECTIONS: dict[str, Callable[[Pool, int], Section]] = {
 }
 
 
-def _counted(found: Sequence[bool]) -> str:
-    return f"{sum(found)} of {len(found)}{_mark(sum(found), len(found))}"
-
-
-def _interval(found: Sequence[bool]) -> str:
-    held = binomtest(sum(found), len(found)).proportion_ci()
-    return f"{100 * held.low:.1f} to {100 * held.high:.1f} %"
-
-
-def _shares(found: Sequence[Verdicts]) -> tuple[str, ...]:
+def _shares(found: Sequence[verdicts.Verdicts]) -> tuple[str, ...]:
     names = ("words_suffice", "inconclusive", "no_separation")
     return tuple(
         f"{100 * np.mean([each.verdict == name for each in found]):.0f} %" for name in names
     )
-
-
-def _se(n: int) -> float:
-    return float(np.sqrt(ALPHA * (1 - ALPHA) / n))
-
-
-def _limit(n: int) -> int:
-    return int(n * (ALPHA + 2 * _se(n)))
-
-
-def _mark(count: int, n: int) -> str:
-    return "" if count <= _limit(n) else " **above**"
 
 
 def _seeds(code: int, n: int) -> list[Seed]:

@@ -12,8 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from scipy.stats import binomtest
+
 from emoact.analysis.key import METHOD_VERSION
 from scripts.calibration_designs import Seed
+
+ALPHA = 0.05
 
 Row = tuple[str, ...]
 
@@ -103,3 +107,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def counted(found: Sequence[bool]) -> str:
+    """How many of how many, marked where that is clearly more than 5 %."""
+    count, n = sum(found), len(found)
+    limit = int(n * (ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / n)))
+    return f"{count} of {n}{'' if count <= limit else ' **above**'}"
+
+
+def interval(found: Sequence[bool]) -> str:
+    """Exact 95 % interval of the share (Clopper-Pearson)."""
+    held = binomtest(sum(found), len(found)).proportion_ci()
+    return f"{100 * held.low:.1f} to {100 * held.high:.1f} %"

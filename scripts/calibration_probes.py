@@ -21,7 +21,10 @@ ACCURACIES = ((10, 0.0), (10, 2.5), (25, 0.0), (25, 2.0), (25, 4.0), (50, 2.0))
 
 ORDERS = ((12, 0.0), (12, 1.0), (12, 3.0), (25, 0.0), (25, 1.0), (25, 3.0))
 
-TAILS = ("normal", "one class three times as wide", "5 % eight times as far", "t of 3 degrees")
+TAILS = (
+    *("normal", "one class three times as wide", "5 % eight times as far", "t of 3 degrees"),
+    "log-normal",
+)
 TAIL_SIZES = (12, 25, 50)
 
 _LAYERS = 4
@@ -81,6 +84,8 @@ def named_far(tail: str, spectrum: str, n_scenarios: int, seed: Seed) -> bool:
         vectors *= np.where(rng.random(size) < 0.05, 8, 1)
     elif tail == TAILS[3]:
         vectors *= np.sqrt(3 / rng.chisquare(3, size=size))
+    elif tail == TAILS[4]:
+        vectors = np.exp(vectors) / np.sqrt(np.e * (np.e - 1))
     vectors += rng.normal(size=(n_scenarios, 1, WIDTH))[design.scenario_of]
     vectors[design.label_of == 0] += 3 * rng.normal(size=WIDTH)
     return excess_of_distances(design.label_of, vectors @ spread_of(spectrum, rng))[1] > 0

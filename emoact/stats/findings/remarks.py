@@ -23,8 +23,8 @@ from emoact.stats.settings import AnalysisSettings
 UNEQUAL = 1.5
 """Ratio of sizes, and of spreads, from which a test of classes without scenarios is approximate."""
 
-_SEVERAL = 0.05
-"""Share of near copies among the prompts from which they are more than a note."""
+SEVERAL = 0.02
+"""Share of near copies from which false alarms are clearly above 5 % (docs/calibration.md)."""
 
 
 def remarks_on(
@@ -107,7 +107,7 @@ def _on_model(model: ModelFeatures, settings: AnalysisSettings) -> Iterator[Find
     near, complete = _near_copies(model)
     if near:
         rows = {row for _, row in near}
-        yield (_warning if len(rows) >= _SEVERAL * len(model.prompts) else _note)(
+        yield (_warning if len(rows) >= SEVERAL * len(model.prompts) else _note)(
             "near_copies",
             model.model,
             f"{plural(len(rows), 'prompt shares', 'prompts share')} three fifths of their words or "

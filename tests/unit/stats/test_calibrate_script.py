@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emoact.stats.findings.remarks import SEVERAL
 from scripts import (
+    calibration_copies,
     calibration_designs,
     calibration_heads,
     calibration_page,
@@ -163,6 +165,17 @@ def test_row_without_figures_stays_as_the_page_has_it() -> None:
     old = [("a", "10", "5 %"), ("b", "10", "6 %")]
     rows = [(("a", "10"), ("7 %",)), (("b", "10"), ()), (("c", "10"), ())]
     assert calibration_page.with_old(rows, old) == [("a", "10", "7 %"), ("b", "10", "6 %")]
+
+
+def test_near_copies_are_a_warning_where_false_alarms_leave_five_percent() -> None:
+    rows = section("copies")
+    assert len(rows) == len(calibration_copies.COPIES)
+    above = {float(row[0].rstrip(" %")) / 100: any("above" in cell for cell in row) for row in rows}
+    assert min(share for share, is_above in above.items() if is_above) == SEVERAL
+    assert all(is_above == (share >= SEVERAL) for share, is_above in above.items())
+    assert min(counted(cell)[1] for row in rows for cell in row[1:]) >= 2000
+    arguments = ("steep, rotated", 20, (1, 2))
+    assert calibration_copies.significant(*arguments) == calibration_copies.significant(*arguments)
 
 
 def test_controls_as_noisy_as_the_prompts_are_seldom_excluded_on_the_page() -> None:
