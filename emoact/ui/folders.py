@@ -21,6 +21,7 @@ from emoact.views.text import mono, shortened
 
 FOLDER = "results"
 """Parameter of the address that names the results folder."""
+_OPEN = "open-folder"
 _NEW = "new-folder"
 _REFUSED = "new-folder-refused"
 _MOST, _LARGEST = 30, 100_000
@@ -81,11 +82,15 @@ def pick_folder() -> None:
     folders = known_folders()
     if len(folders) > 1:
         links.note_ignored(FOLDER, folders)
-        st.selectbox(
+        # A page that is left before the browser has drawn its picker loses the folder's parameter.
+        if FOLDER not in st.query_params and st.session_state.get(_OPEN) in folders:
+            st.session_state[FOLDER] = st.session_state[_OPEN]
+        st.session_state[_OPEN] = st.selectbox(
             "Results folder",
             folders,
             key=FOLDER,
             bind="query-params",
+            on_change=_remember,
             help="The folders that the server was started with (EMOACT_RESULTS), and those that "
             "were made here.",
         )
@@ -96,6 +101,11 @@ def pick_folder() -> None:
         # A folder beside the copy of one on object storage would be nowhere else.
         if remote_of(ResultsRoot(folders[0])) is None:
             _offer()
+
+
+def _remember() -> None:
+    """Keep what was picked: the first folder has no parameter in the address."""
+    st.session_state[_OPEN] = st.session_state[FOLDER]
 
 
 def _offer() -> None:
@@ -126,7 +136,7 @@ def open_folder(name: str) -> None:
     try:
         # A callback runs before the picker is drawn, which then shows the folder.
         made = make_folder(known_folders()[0], name)
-        st.session_state[FOLDER] = made
+        st.session_state[FOLDER] = st.session_state[_OPEN] = made
         # Before there were two folders, no picker was bound to the address.
         with contextlib.suppress(StreamlitAPIException):
             st.query_params[FOLDER] = made

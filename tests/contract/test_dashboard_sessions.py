@@ -1,9 +1,10 @@
 """Twenty people look at runs at once, and each sees their own."""
 
+import os
 import re
 from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
         again = Session(page="runs", query="", cookie=f"emoact={cookie[1]}")
         forged = Session(page="runs", query="", cookie="emoact=open sesame")
         # The server is warm by now: a page begins once.
-        visit_together([again, forged], server.url, seconds=30.0, runs=1)
+        visit_together([again, forged], server.url, seconds=30.0, runs=2)
         assert "open sesame" not in server.log.read_text()
         for path in PATHS:
             status, body = asked(server, path)
@@ -166,3 +167,18 @@ def test_the_clock_of_a_page_that_was_left_does_not_bring_it_back(tmp_path: Path
     assert 0 < left < len(session.pages)
     # Must not happen: a script of the page that was left, after the first of the new one.
     assert set(session.pages[:left]) == {session.pages[0]}
+
+
+def test_a_folder_stays_where_its_page_is_left_before_the_browser_knows_the_picker(
+    tmp_path: Path,
+) -> None:
+    results, other = tmp_path / "results", tmp_path / "other"
+    both = {"EMOACT_RESULTS": f"{results}{os.pathsep}{other}"}
+    session = Session(page="prompts", query=f"results={quote(str(other))}", goes_on=("runs", ""))
+    with serving(results, tmp_path / "server.log", environment=both) as server:
+        session.visit(server.url, seconds=30.0, runs=2)
+    assert session.failures == []
+    pickers = [text for text in session.texts if 'label: "Results folder"' in text]
+    # Without being told the browser would draw the first folder, and ask for it at the next click.
+    assert f'raw_value: "{other}"' in pickers[-1]
+    assert "set_value: true" in pickers[-1]

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.util import calc_hash
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -29,6 +30,7 @@ class Session:
         cookie: What its browser kept.
         upload: Ids and files to send; status and text of each answer are kept in `taken`.
         press: Label of the button that is pressed once the page is there.
+        goes_on: Page and query that are asked for next, by a browser that knows no control yet.
         pages: Hash of the page of each script that began, in order.
     """
 
@@ -43,6 +45,7 @@ class Session:
     upload: tuple[tuple[str, bytes], ...] = ()
     taken: list[tuple[int, str]] = field(default_factory=list)
     press: str = ""
+    goes_on: tuple[str, str] | None = None
     pages: list[str] = field(default_factory=list)
     _buttons: dict[str, str] = field(default_factory=dict)
     _parts: dict[str, float] = field(default_factory=dict)
@@ -72,6 +75,10 @@ class Session:
                     self.upload = ()
                 if self.press and self.press in self._buttons and self._parts:
                     self._press(connection)
+                if self.goes_on and self.runs:
+                    (self.page, self.query), self.goes_on = self.goes_on, None
+                    self._hash = calc_hash(self.page)
+                    self._ask(connection)
                 now = time.monotonic()
                 for part, every in list(self._parts.items()):
                     if now >= due.setdefault(part, now + every):
