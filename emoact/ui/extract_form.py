@@ -26,7 +26,13 @@ from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, launched, watch_run
 from emoact.ui.folders import known_folders, open_folder, results_folder
-from emoact.ui.prompt_data import Version, kept_datasets, read_dataset, version_of
+from emoact.ui.prompt_data import (
+    DEFAULT_DATASET,
+    Version,
+    offer_datasets,
+    read_dataset,
+    version_of,
+)
 from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
 from emoact.views.text import listed, md, mono, prose
 
@@ -78,7 +84,6 @@ _SWITCHES = (
         "Else a file in the way that was made with other settings stops the run before it starts.",
     ),
 )
-DEFAULT_DATASET = "data/prompts.jsonl"
 _FOLDED = "another"
 _NEEDS = {
     "install": "to be installed",
@@ -188,11 +193,9 @@ def _ask(results: str) -> ExtractRequest | None:
             help="A name of the registry, or type a hub id (with @revision if you like), the path "
             "of a Hugging Face folder, or the path of a .gguf file.",
         )
-        offered = [DEFAULT_DATASET, *map(os.fspath, kept_datasets(results))]
-        named = st.session_state.get("dataset") or st.query_params.get("dataset", "")
         dataset = st.selectbox(
             "Data set",
-            list(dict.fromkeys([*offered, *([named] if named else [])])),
+            offer_datasets(results, "dataset"),
             accept_new_options=True,
             key="dataset",
             bind="query-params",

@@ -25,6 +25,7 @@ from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
+from emoact.ui.prompt_data import DEFAULT_DATASET
 from emoact.ui.reading import UnitCard, recorded, reports_of
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.ui.written import EXAMPLE, analyse_example
@@ -188,7 +189,7 @@ def _problems(cards: Sequence[UnitCard]) -> str:
 def _first_request(results: str, models: Sequence[str], *, agreed: bool) -> ExtractRequest:
     return ExtractRequest(
         models=tuple(models),
-        dataset=extract_form.DEFAULT_DATASET,
+        dataset=DEFAULT_DATASET,
         results=results,
         assume_yes=agreed,
     )
@@ -239,7 +240,7 @@ def _offer_example(results: str) -> None:
         return
     example = example_of(results)
     try:
-        dataset = demo_prompts(extract_form.DEFAULT_DATASET, example)
+        dataset = demo_prompts(DEFAULT_DATASET, example)
     except EmoactError as error:
         error_box(error, title="The example could not be made")
         return

@@ -19,8 +19,11 @@ from emoact.stats.audit.command import audit_in_child
 from emoact.stats.audit.outcome import AuditReport
 from emoact.stats.audit.text import words_of
 from emoact.store.layout import ResultsRoot
+from emoact.ui import links
 from emoact.ui.boxes import Outcome, outcome
+from emoact.ui.current_run import runs_of
 
+DEFAULT_DATASET = "data/prompts.jsonl"
 Version = tuple[int, int]
 
 
@@ -122,3 +125,17 @@ def kept_datasets(results: str) -> list[Path]:
     names = [name for name in names_in(folder) if is_text(name) and not name.startswith(".")]
     # pathlib raises where a link may not be followed.
     return [folder / name for name in names if os.path.isfile(folder / name)]  # noqa: PTH113
+
+
+def offer_datasets(results: str, key: str) -> list[str]:
+    """Paths to choose from for a picker with this key, which begins with that of the last run."""
+    offered = [DEFAULT_DATASET, *map(os.fspath, kept_datasets(results))]
+    known = {os.path.abspath(path): path for path in offered}  # noqa: PTH100
+    last = next((run.dataset for run in runs_of(results) if run.kind == "extract"), "")
+    # A received folder may name any file of the disk as that of its last run.
+    usual = known.get(os.path.abspath(last), DEFAULT_DATASET)  # noqa: PTH100
+    named = st.session_state.get(key) or st.query_params.get(key, "")
+    offered = list(dict.fromkeys([*offered, *([named] if named else [])]))
+    if usual != DEFAULT_DATASET:
+        links.prefer_one(key, usual, allowed=offered)
+    return offered

@@ -18,8 +18,7 @@ from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
 from emoact.ui.boxes import Outcome, answer, download, error_box, outcome
-from emoact.ui.extract_form import DEFAULT_DATASET
-from emoact.ui.prompt_data import kept_datasets, prompt_frame
+from emoact.ui.prompt_data import DEFAULT_DATASET, offer_datasets, prompt_frame
 from emoact.views.text import md, mono
 
 _PREVIEW = 20
@@ -40,10 +39,9 @@ DATASET = "file"
 
 def pick(results: str) -> str:
     """Show the choice of the data set, and return its path."""
-    options = [DEFAULT_DATASET, *map(str, kept_datasets(results))]
     chosen = st.selectbox(
         "Data set",
-        options,
+        offer_datasets(results, DATASET),
         key=DATASET,
         bind="query-params",
         accept_new_options=True,

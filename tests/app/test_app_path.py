@@ -5,6 +5,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.config import RunConfig
+from emoact.jobs.demo import demo_prompts
 from emoact.ui.written import EXAMPLE
 from tests.support.pages import open_page, words
 from tests.support.planted import plant_grid
@@ -62,6 +63,20 @@ def test_a_first_visit_explains_and_offers_a_small_example(
     assert config.results == f"{results}-demo"
     assert sum(config.counts.values()) == 48
     assert app.query_params["results"] in (config.results, [config.results])
+
+
+def test_pages_begin_with_the_data_set_of_the_last_run(results: Path) -> None:
+    shipped = "data/prompts.jsonl"
+    plant_run(results, "20260131-140500-aaaa", dataset="/etc/hostname")
+    # Must not happen: a received folder has a page open a file of this machine.
+    assert open_page("extract").selectbox(key="dataset").value == shipped
+    demo = str(demo_prompts(shipped, results))
+    plant_run(results, "20260131-140600-bbbb", dataset=demo)
+    app = open_page("extract")
+    assert app.selectbox(key="dataset").value == demo
+    assert app.query_params["dataset"] in (demo, [demo])
+    assert app.selectbox(key="dataset").set_value(shipped).run().selectbox[0].value == shipped
+    assert open_page("prompts").selectbox(key="file").value == demo
 
 
 def test_the_example_is_analysed_when_its_run_was_left_for_home(

@@ -44,6 +44,7 @@ def plant_run(
     notes: Sequence[str] = (),
     error: RunError | None = None,
     log: str = "loading smollm2-135m\nextracting gratitude\n",
+    dataset: str = "data/prompts.jsonl",
 ) -> RunLock | None:
     """Write one run directory, with `done` units saved; its lock is held while the run is active.
 
@@ -57,9 +58,7 @@ def plant_run(
         models=tuple(_model(name) for name in models),
         emotions=tuple(emotions),
         counts=dict.fromkeys(emotions, n_samples),
-        dataset=DatasetRef(
-            source="data/prompts.jsonl", path="/data/prompts.jsonl", sha256="d" * 64
-        ),
+        dataset=DatasetRef(source=dataset, path="/data/prompts.jsonl", sha256="d" * 64),
         options=options or ExtractionOptions(),
         command=f"python -m emoact extract --model {models[0]}",
     )
