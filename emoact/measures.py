@@ -19,10 +19,7 @@ class Measure:
     """One column of a table.
 
     Attributes:
-        name: Column.
-        table: Name of its table.
         definition: One line of plain text, without a full stop; help texts and documentation.
-        kind: Type of the values.
         compute: From the source of a cell to one value, or to one value for each row of the cell.
             Identifier columns have none: the cell names them.
         judged: The value needs the significance over all emotions and models; its table computes it
@@ -78,7 +75,6 @@ class Cell:
     """Rows of a table that are computed together.
 
     Attributes:
-        table: Name of the table.
         ids: Identifier columns: one value for all rows, or one for each row.
         source: Argument of the measures.
     """
@@ -93,7 +89,6 @@ class Columns:
     """Declaration of the columns of one table, so that the table is named once.
 
     Attributes:
-        table: Name of the table.
         path: Attribute of the source of a cell whose attributes are columns; the source itself
             where it is empty.
         judged: As in `Measure`, for every column.

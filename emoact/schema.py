@@ -95,7 +95,6 @@ class Dataset:
 
     Attributes:
         source: The path as the user gave it.
-        sha256: Hash of the file's bytes.
         prompts: At least one.
         notes: Sentences about rows of the file that are not among the prompts.
     """

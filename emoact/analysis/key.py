@@ -57,7 +57,6 @@ class InputFile:
         model: Hub id.
         file: Path below the results folder.
         size: Bytes.
-        sha256: Hash of the bytes.
     """
 
     folder: str

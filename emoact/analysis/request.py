@@ -39,11 +39,9 @@ class AnalyzeRequest:
     """A request from the command line or a page.
 
     Attributes:
-        settings: What to compute.
         models: Folders or hub ids; None takes all that are there.
         emotions: Labels; None takes all. The neutral class is always among them.
         run_id: Name of the run; None makes one.
-        allow_pickle_weights: Let control extractions load weights that are stored as pickles.
     """
 
     results: str | os.PathLike[str] = "results"

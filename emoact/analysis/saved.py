@@ -72,14 +72,11 @@ class Description:
     Attributes:
         id: Name of the folder: a hash of files, settings and columns.
         created_at: ISO 8601 with offset.
-        inputs: The files of activations that were analysed.
         emotions: Those that have directions.
         badges: Warnings that every chart and export carries.
-        findings: Remarks for the reader.
         refusals: Figures that were not computed, with the reason.
         files: Size and hash of every file, by path below the folder.
         kind: Tells this file from others.
-        run_id: The run that made it.
         random_weights: Models with random weights.
         rows: Length of every table.
         controls: The control extractions of each unit; empty for an analysis without them.

@@ -40,7 +40,6 @@ class TransferRequest:
         target: Results folder for tests.
         labels: Label of the target by label of the source; others match where they are the same.
         model: Folder of the model; the one that both have when None.
-        pooling: How positions become one vector.
         neutral: Label of the source that directions are measured from.
         seed: Of folds and bootstrap draws.
     """

@@ -37,12 +37,10 @@ class Request:
     """Settings of a bench.
 
     Attributes:
-        model: Name, id or path of the model.
         dataset: File for `read_prompts`; each label is a unit.
         repeat: Number of rounds.
         every: Ways that take one prompt at a time take every nth prompt of a unit.
         memory: Measure the memory of each way and of more prompts, in child processes.
-        device: Device of the weights.
     """
 
     model: str

@@ -27,7 +27,6 @@ class WayResult:
     """Result of one way to get the activations.
 
     Attributes:
-        name: Short name.
         n_samples: Prompts of the timed loop.
         n_tokens: Tokens of these prompts.
         n_computed: Tokens that went through the model, padding included.
@@ -98,12 +97,8 @@ class BenchResult:
         model: Name, shape, parameters of its blocks.
         dataset: Source, prompts, tokens, distinct prefixes.
         machine: Processor, cores, threads, load.
-        versions: Versions of the libraries.
-        plan: Plan that emoact chose.
-        ways: Results of every way.
         ratios: Speed of the chosen plan as a multiple of every other way.
         limit_gflops: Rate of float32 products at the model's shapes, for each repetition.
-        whole_run: Times of the pipeline.
         memory: Peak memory by number of prompts; empty when not requested.
     """
 

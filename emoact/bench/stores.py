@@ -25,7 +25,6 @@ class StoreResult:
     """One store and precision on some units.
 
     Attributes:
-        store: Name of the store.
         n_bytes: Bytes of all files.
         ratio: Bytes of float32 activations for each byte of the files.
         write_mb_per_s: Megabytes of float32 written in a second, durably; median over the units.

@@ -28,7 +28,6 @@ class Way:
     """Way to get the activations.
 
     Attributes:
-        name: Short name.
         single: True for one prompt at a time, which is slow.
         run: Function of groups of prompts, one group per unit, numbered consecutively.
         computed: Function that counts the tokens that go through the model.

@@ -99,11 +99,7 @@ class AblateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AblateRequest(CauseRequest):
-    """A request from the command line or a page.
-
-    Attributes:
-        settings: What to ablate and to read out.
-    """
+    """A request from the command line or a page."""
 
     settings: AblateSettings
 
@@ -113,9 +109,7 @@ class AblateWork:
     """Task of a run.
 
     Attributes:
-        folder: Folder of the model.
         units: File names of the emotion and of neutral.
-        settings: Of the computation.
     """
 
     folder: str

@@ -32,7 +32,6 @@ class Part:
         kind: `head`, `group` of heads that share keys and values, `mlp`, `layer` (attention and
             MLP), the `direction` at the input of a layer, or `directions`: at those of several.
         layer: Its layer; the first one of several.
-        heads: The heads of a head or group.
         layers: Of `directions`, all of them.
     """
 
@@ -78,8 +77,6 @@ class Ablations:
     """Read-outs of texts while one part after the other is ablated at all positions after BOS.
 
     Args:
-        bridge: The TransformerLens bridge of a loaded model.
-        texts: The texts.
         read: Layer whose input is projected on the direction.
         directions: Direction at the input of every layer up to `read`.
         direct: Bypass the bridge's components; right where its weights are as they were loaded.

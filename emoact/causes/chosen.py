@@ -25,10 +25,8 @@ class CauseRequest:
     """A request about causes, from the command line or a page.
 
     Attributes:
-        results: The results folder.
         model: A folder under `activations`, or the name it was extracted by; None for the only one.
         run_id: Name of the run; None makes one.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
     results: str | os.PathLike[str] = "results"
@@ -57,12 +55,7 @@ def cause_words(name: str, results: str | os.PathLike[str], model: str | None) -
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionRequest(CauseRequest):
-    """A request about one direction.
-
-    Attributes:
-        emotion: The class that the direction points to.
-        target: The place of the direction.
-    """
+    """A request about one direction."""
 
     emotion: str
     target: Target
@@ -99,10 +92,7 @@ class DirectionWork:
     """Task of a run about one direction.
 
     Attributes:
-        folder: Folder of the model.
         units: File names of the emotion and of neutral.
-        emotion: Label.
-        target: The place.
     """
 
     folder: str

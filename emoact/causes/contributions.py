@@ -45,8 +45,6 @@ class Target:
 
     Attributes:
         site: One of `TARGETS`.
-        layer: From 0 on.
-        pooling: How positions become one vector.
     """
 
     site: SiteName = "resid_pre"
@@ -145,10 +143,8 @@ class ContrastSettings:
     """Settings of the table of contributions.
 
     Attributes:
-        neutral: Class that the direction is measured from.
         n_permutations: Relabellings within scenarios.
         n_bootstrap: Draws of scenarios for the intervals.
-        seed: Of both.
     """
 
     neutral: str = "neutral"

@@ -50,11 +50,7 @@ N_LARGEST = 10
 
 @dataclass(frozen=True, kw_only=True)
 class HeadsRequest(DirectionRequest):
-    """A request from the command line or a page.
-
-    Attributes:
-        settings: Of the statistics.
-    """
+    """A request from the command line or a page."""
 
     settings: ContrastSettings = field(default_factory=ContrastSettings)
 
@@ -69,11 +65,7 @@ class HeadsRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class HeadsWork(DirectionWork):
-    """Task of a run.
-
-    Attributes:
-        settings: Of the statistics.
-    """
+    """Task of a run."""
 
     settings: ContrastSettings
 

@@ -45,10 +45,7 @@ class LensSettings:
     """Settings of a logit lens.
 
     Attributes:
-        neutral: Class that the direction is measured from.
-        n_random: Random directions.
         n_tokens: Tokens at each end.
-        seed: Of the draws.
     """
 
     neutral: str = "neutral"
@@ -69,11 +66,7 @@ class LensSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LensRequest(DirectionRequest):
-    """A request from the command line or a page.
-
-    Attributes:
-        settings: Of the lens.
-    """
+    """A request from the command line or a page."""
 
     settings: LensSettings = field(default_factory=LensSettings)
 
@@ -88,11 +81,7 @@ class LensRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class LensWork(DirectionWork):
-    """Task of a run.
-
-    Attributes:
-        settings: Of the lens.
-    """
+    """Task of a run."""
 
     settings: LensSettings
 

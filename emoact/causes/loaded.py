@@ -35,12 +35,8 @@ class Loaded:
     """A question that is to be answered.
 
     Attributes:
-        root: The results folder.
         units: The files that it is asked of.
         work: What is asked for, of the kind's own type.
-        dtype: Precision of the model.
-        reporter: Of the run.
-        engine: The model of the files.
     """
 
     root: ResultsRoot

@@ -77,8 +77,6 @@ class UpperLayers:
     The input of the layer is computed once for all vectors; then only the layers from it on run.
 
     Args:
-        bridge: The TransformerLens bridge of a loaded model.
-        texts: What is scored.
         layer: Layer whose input (`resid_pre`) is changed.
         direct: Bypass the bridge's components; right where its weights are as they were loaded.
         unembedding: That of the model where it was made before; None makes one.

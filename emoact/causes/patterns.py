@@ -71,7 +71,6 @@ class PatternsRequest(CauseRequest):
     """A request from the command line or a page.
 
     Attributes:
-        emotion: The class whose prompts are read.
         budget_mb: Megabytes above which patterns are reduced.
     """
 
@@ -94,9 +93,7 @@ class PatternsWork:
     """Task of a run.
 
     Attributes:
-        folder: Folder of the model.
         unit: File name of the class.
-        form: What is kept of a pattern.
     """
 
     folder: str
@@ -211,12 +208,7 @@ def unpacked(arrays: Mapping[str, np.ndarray]) -> Float16[np.ndarray, "layer hea
 
 
 class PatternWriter:
-    """An archive to which the arrays of one prompt after the other are added.
-
-    Args:
-        file: An open binary file.
-        form: What is kept of a pattern.
-    """
+    """An archive to which the arrays of one prompt after the other are added."""
 
     def __init__(self, file: Any, form: Form) -> None:
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
@@ -238,7 +230,6 @@ class ReadPattern:
     """The pattern of one saved prompt.
 
     Attributes:
-        strings: Its tokens.
         content: Positions of the text.
         pattern: Weights; of a reduced one the largest of each query.
         shares: `entropy`, `first_mass` and `previous_mass` of `[layer, head, query]` of a reduced

@@ -41,11 +41,8 @@ class Prepared:
     """A checked request.
 
     Attributes:
-        kind: Of the result, as in `SavedCause`.
         config: What `launch.start` takes.
-        id: Name of the result.
         existing: The result that is on disk already, or None.
-        cost: The cost in words.
     """
 
     kind: str

@@ -52,7 +52,6 @@ class ProjectRequest(DirectionRequest):
 
     Attributes:
         file: UTF-8 text, a passage a line.
-        neutral: Class that the direction is measured from.
         n_top: Tokens and passages at each end.
     """
 
@@ -76,10 +75,7 @@ class ProjectWork(DirectionWork):
     """Task of a run.
 
     Attributes:
-        neutral: Label.
         file: Absolute path of the text.
-        sha256: Hash of its bytes.
-        n_top: Kept at each end.
     """
 
     neutral: str
@@ -141,10 +137,6 @@ def passages_of(path: Path, sha256: str) -> Iterator[tuple[str, str, int]]:
     A passage is a line; a longer one than `LONGEST` is cut at white space. Memory does not grow
     with the file, also where it is one line.
 
-    Args:
-        path: The file.
-        sha256: Hash of the text that was asked for.
-
     Raises:
         RequestError: It is not UTF-8, says where; or, in the end, it is another text.
     """
@@ -195,18 +187,7 @@ def _cut(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Along:
-    """A direction with the saved prompts along it.
-
-    Attributes:
-        folder: Folder of the model.
-        emotion: The class that it points to.
-        neutral: The class that it is measured from.
-        target: Its place.
-        direction: The direction.
-        saved: The prompts of both classes.
-        configuration: What the files record.
-        random_weights: True when the model was never trained.
-    """
+    """A direction with the saved prompts along it."""
 
     folder: str
     emotion: str

@@ -68,9 +68,6 @@ class SteerRequest(CauseRequest):
         doses: None for those of a sweep.
         control_doses: None for 1, or the dose next to it; for all where one emotion is steered at
             one layer with up to three doses.
-        neutral: Class that directions are measured from.
-        pooling: How positions became one vector.
-        n_random: Random directions.
         n_shuffled: Directions of shuffled labels.
         n_sentences: Most test scenarios that are scored; None for six, and for all where one
             emotion is steered at one layer with up to three doses.
@@ -98,9 +95,7 @@ class SteerWork:
     """Task of a run.
 
     Attributes:
-        folder: Folder of the model.
         units: File names of all classes.
-        settings: Of the computation.
     """
 
     folder: str

@@ -56,8 +56,6 @@ class SteerSettings:
         layers: Layers at whose input they are added.
         doses: Factors of the direction; 1 adds the whole difference of the class means.
         control_doses: Those of the doses at which all controls run and a verdict is given.
-        neutral: Class that directions are measured from.
-        pooling: How positions became one vector.
         n_shuffled: Directions of shuffled labels, and of shuffled emotions.
         train_share: Share of the scenarios that directions come from.
         n_sentences: Most test scenarios whose sentences are scored; None for all.
@@ -140,8 +138,6 @@ class Split:
     Attributes:
         train: True for prompts of training scenarios.
         test: True for prompts that are scored.
-        train_scenarios: Names of the training scenarios.
-        test_scenarios: Names of the scored scenarios.
     """
 
     train: Bool[np.ndarray, " prompt"]

@@ -54,11 +54,6 @@ _MOST_THREADS = 4096
 class BridgeEngine:
     """A loaded and checked model that computes units.
 
-    Args:
-        model: The loaded model.
-        request: What it is checked for.
-        on_step: Receives the step under way.
-
     Raises:
         RequestError: The model lacks a hook, or its hooks are not what the sites promise.
     """

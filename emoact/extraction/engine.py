@@ -27,13 +27,11 @@ class Tokenised:
 
     Attributes:
         ids: Token ids, with the BOS token where one was prepended.
-        strings: One string per id.
         content_start: First position after BOS; 0 where none was prepended.
         full_length: Length before truncation; larger than `len(ids)` where it was cut.
         span: Positions of the user's text in a chat template or before a response; None without
             either.
         response: Positions of the tokens that the model wrote; None where it was not asked to.
-        response_text: What the model wrote.
     """
 
     ids: Int64[np.ndarray, "pos"]
@@ -105,17 +103,12 @@ class EngineFacts:
     """Facts of a loaded model for metadata and provenance.
 
     Attributes:
-        d_model: Width of the residual stream.
-        d_vocab: Rows of the embedding.
         d_head: Width of a head; 0 where it is unknown.
         chat_template: SHA-256 of the chat template that was applied, or None.
         chat_clock: Time that this template is told where it asks for one, ISO 8601, or None.
         stop_tokens: Ids of the tokens that end a response.
         bos: `policy`, `prepended`, `token`, `token_id`.
         plan: Layout of the passes, with the reason for its choice.
-        self_check: Results of the checks at load.
-        versions: Versions of the libraries.
-        random_weights: True when the model is marked as untrained.
         weight_sha256: Hash of the files of the weights, or None without files.
     """
 
@@ -178,7 +171,6 @@ class EngineRequest:
         texts: Prompts for the self-check, at least one; those of the run where there is one.
         frozen: Plan of an earlier start of the same run. It is used again where it agrees with
             single prompts, so that a resumed run computes the same bits.
-        allow_pickle_weights: Load weights that are stored as pickles.
     """
 
     source: ModelSource

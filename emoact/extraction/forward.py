@@ -33,9 +33,6 @@ class HookReader:
     """Runs passes through one bridge and hands each sample's activations to `put`.
 
     Args:
-        bridge: The TransformerLens bridge.
-        sites: Sites to read.
-        device: Device of the weights.
         direct: Bypass components whose hooks are not read.
         by_prompt: Let prompts of a prefix tree attend one by one where that is cheaper and the
             model can.

@@ -32,8 +32,6 @@ class Generator:
     need a mask that every family reads in the same way.
 
     Args:
-        bridge: The TransformerLens bridge.
-        device: Device of the weights.
         direct: The model's own modules stand in for the components of the bridge, and keep the
             keys and values of earlier positions. Otherwise every token costs a whole pass.
         budget: Most tokens of a group.

@@ -26,7 +26,6 @@ class ParityResult:
     """Differences between saved and recomputed activations of one unit.
 
     Attributes:
-        folder: The model's folder.
         samples: Indices of the recomputed prompts.
         tolerance: Largest allowed difference: 1e-5, or three times the model's rounding error, plus
             the rounding of the file.
@@ -52,12 +51,6 @@ def check_parity(
     on_unit: Callable[[Unit], None] | None = None,
 ) -> tuple[list[ParityResult], list[Finding]]:
     """Recompute a random sample of each unit whose model is on this machine.
-
-    Args:
-        units: Units to check.
-        n_samples: Prompts per unit.
-        seed: Of the choice of prompts.
-        on_unit: Called before each unit.
 
     Returns:
         Differences and findings; a model that is not installed gives a note.

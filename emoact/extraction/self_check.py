@@ -43,11 +43,9 @@ class PlanChoice:
     """Layout of the passes of one model, with the measurements behind its choice.
 
     Attributes:
-        plan: The layout.
         budget: Most tokens in a pass.
         difference: Largest relative difference to single prompts, per position.
         tolerance: Largest allowed difference.
-        reason: One sentence.
         direct: Components whose hooks are not read are bypassed.
         by_prompt: Prompts of a prefix tree attend one by one, where that is cheaper and attention
             can be any function of transformers.
@@ -245,14 +243,6 @@ def check_choice(
     device: torch.device,
 ) -> None:
     """Compare the passes of a plan that a file names with single prompts, as those of a new plan.
-
-    Args:
-        bridge: The loaded model.
-        choice: The plan.
-        prompts: As for `choose_plan`.
-        others: Likewise.
-        sites: Likewise.
-        device: Likewise.
 
     Raises:
         RequestError: They differ, or cannot be computed in this way.

@@ -48,11 +48,9 @@ class UnitJob:
     """A unit that has to be computed.
 
     Attributes:
-        part: Its emotion and its part.
         prompts: Its prompts, in the order of the data set.
         tokenised: The same as tokens, without a response.
         configuration: The fields that decide its content.
-        config: The request of the run.
         run_started_at: Start of the work on this model, ISO 8601.
     """
 

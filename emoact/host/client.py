@@ -41,11 +41,9 @@ class Looked:
     """The answer of the model to a sentence.
 
     Attributes:
-        text: The sentence.
         token_strings: Its tokens, the BOS included where one was prepended.
         content: Positions of the sentence itself; the rest is BOS or chat template.
         bos: What was prepended.
-        random_weights: True when the model was never trained.
         arrays: `<site>.l2`, `<site>.l1` of `[layer, pos]` and `<site>.pooled` of
             `[layer, d_model]`, the mean over the content; `pattern` of `[layer, head, pos, pos]`,
             float16, where it was asked for; `projection` of `[pos]` on `along`, and
@@ -130,15 +128,7 @@ class Continuation:
 
 @dataclass(frozen=True, kw_only=True)
 class Continuations:
-    """The answer of the model to a prompt that is steered.
-
-    Attributes:
-        plain: Continued as it is.
-        steered: Continued with the direction.
-        bos: What was prepended.
-        random_weights: True when the model was never trained.
-        seconds: From asking to the answer.
-    """
+    """The answer of the model to a prompt that is steered."""
 
     plain: Continuation
     steered: Continuation

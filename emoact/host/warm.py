@@ -129,12 +129,9 @@ class Sentence:
     """A typed sentence, and the model and the settings to treat it with.
 
     Attributes:
-        request: The model and the settings.
-        text: The sentence.
         vector: A direction on which every position is projected, float32 numbers in base64; or
             nothing.
         site: The stream of the direction.
-        layer: Its layer.
         apart: Take the projections apart into what every component adds, too.
     """
 
@@ -250,12 +247,9 @@ class Steered:
     """A typed prompt to continue with and without a direction.
 
     Attributes:
-        request: The model and the settings to treat the prompt with.
-        text: The prompt.
         layer: Layer at whose input the vector is added.
         vector: The direction times its dose: float32 numbers in base64.
         max_tokens: Most tokens of a continuation.
-        seed: Of the draws.
         from_last: Add it from the last token of the prompt on, in place of every one after BOS.
     """
 

@@ -24,9 +24,6 @@ class RunModel(ModelIdentity):
 
     Attributes:
         asked: What resolves to it: short name, hub id with revision, absolute path.
-        n_layers: Number of transformer blocks, or None where not known yet.
-        d_model: Width of the residual stream, or None where not known yet.
-        n_heads: Attention heads, or None where not known yet.
         n_parameters: Rounded, or None where not known yet.
     """
 
@@ -156,7 +153,6 @@ class Estimate:
         free_memory_bytes: Available when the estimate was made, or None.
         rate_source: `guessed` when any of the rates was.
         warnings: Sentences for the user: disk or memory that will not do.
-        models: The same, model by model.
     """
 
     seconds: float
@@ -180,12 +176,10 @@ class _AnyRun:
     """Part of `config.json` that all kinds of run have.
 
     Attributes:
-        run_id: Name of the run directory.
         created_at: ISO 8601 with offset.
         emotions: Labels, in the order of work.
         results: Absolute path of the results root.
         command: The shell command that makes this run.
-        executor: Name of the executor that works it off.
     """
 
     run_id: str
@@ -216,11 +210,8 @@ class RunConfig(_AnyRun):
     Attributes:
         models: In the order asked for; at least one, no folder twice.
         counts: Number of prompts of each emotion.
-        dataset: Where the prompts come from.
         options: Everything beside model and prompts that decides what an activation is.
         overwrite: True replaces units of another configuration.
-        allow_pickle_weights: True loads weights that are stored as pickles.
-        store: Name of the store that writes the files.
         estimate: What the run was expected to take, or None.
         shard: The share of the units that the run works off; None for all of them.
         ray_address: Of the cluster that a run on Ray joins; None for one of this machine.

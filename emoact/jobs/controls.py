@@ -27,7 +27,6 @@ class ControlsRequest:
     """Control extractions that the run of an analysis makes first.
 
     Attributes:
-        settings: What decides the vectors.
         units: Folder and file name of every unit.
         models: The model of every folder, with the settings of its units. One that is not here is
             left out where all its control extractions are.

@@ -55,13 +55,10 @@ class Look:
     """State of a run at one moment, from its lock and its files.
 
     Attributes:
-        state: Derived from them.
         config: What was asked, or None where that cannot be read.
         status: The last heartbeat, or None where that cannot be read.
         snapshot: Where the run stands, from the status or else from the events.
         lock: State of the lock, held while a worker runs.
-        cancel_requested: True when the cancel flag is there.
-        problems: What is wrong with the files.
     """
 
     state: State

@@ -42,14 +42,11 @@ class ExtractRequest:
     Attributes:
         models: Short names, hub ids with or without `@revision`, directories or `.gguf` files.
         dataset: A file that `read_prompts` reads.
-        results: The results root.
         emotions: Labels of the data set; None takes all of them.
-        options: Everything else that decides what an activation is.
         overwrite: Replace files of another configuration.
         allow_pickle_weights: Load weights that are stored as pickles.
         run_id: Name of the run; None makes one.
         assume_yes: Download more than 200 MB, and accept terms of use, without asking.
-        executor: Name of the executor that works the run off.
         store: Name of the store that writes the files.
         shard: The share of the units to work off; None for all of them.
         ray_address: Cluster that the executor `ray` joins: `auto` or an address; None makes one.

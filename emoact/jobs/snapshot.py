@@ -57,7 +57,6 @@ class UnitProgress:
         started_s: Working seconds of the run when the unit began, or None.
         seconds: Wall time of the unit so far, or in all; None before it starts.
         path: The file, once it is there.
-        sha256: Its hash.
         worker: Name of the worker of a run with several, or None.
     """
 
@@ -82,7 +81,6 @@ class StepProgress:
     """Work in progress.
 
     Attributes:
-        name: Kind of work.
         folder: The model's folder; empty where no single model is at work.
         detail: A few words more, or empty.
         done: Progress of the step in `total`'s unit, or None where there is none.
@@ -98,13 +96,7 @@ class StepProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class RunError:
-    """Reason of a failure.
-
-    Attributes:
-        message: Description of the failure.
-        remedy: Next thing to do, or None.
-        exit_code: Exit code of the command line for it.
-    """
+    """Reason of a failure."""
 
     message: str
     remedy: str | None
@@ -135,7 +127,6 @@ class Snapshot:
         attempt: 1, and one more with every resume.
         place: 1 for the next in the queue while pending.
         units: Models in order, emotions in order.
-        step: Work in progress.
         notes: Remarks for the user, each once.
         started_at: Wall-clock time of the first turn.
         ended_at: Wall-clock time of the end.
@@ -146,7 +137,6 @@ class Snapshot:
         history: (elapsed seconds, tokens/s).
         counted: (elapsed seconds, tokens) at the last point of the history.
         share: How much of a job is done, 0 to 1; None for extractions, whose units say it.
-        made: What a job left on disk.
     """
 
     state: State = "pending"

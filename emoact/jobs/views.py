@@ -67,9 +67,7 @@ class RunSummary:
     """A row of the table of runs; cheap to make.
 
     Attributes:
-        id: Name of the run directory.
         kind: `extract`, or what else the run does; `extract` when the config cannot be read.
-        state: State by lock and files.
         place: 1 for the next in the queue, None when not pending.
         models: Their names on screen, in order; empty when the config cannot be read.
         emotions: In order; empty when the config cannot be read.
@@ -86,7 +84,6 @@ class RunSummary:
         size: Bytes of the files that this run wrote.
         problem: Defect of the run directory, or None.
         cancel_requested: True from the request until the run has ended.
-        executor: Name of the executor that works it off.
     """
 
     id: str
@@ -141,22 +138,18 @@ class RunView:
     """One run as a page shows it.
 
     Attributes:
-        summary: The row of the table of runs.
         config: What was asked, or None when `config.json` cannot be read.
         step: Work in progress; None when no worker runs.
         units: Every (model, emotion), models in order, emotions in order; none for jobs.
-        made: What a job left on disk.
         n_tokens: Over all units, or None before every model's tokenizer has counted.
         tokens_done: Over all units.
         remaining_s: None until there is a rate, and when the run has ended.
         history: (elapsed seconds, tokens/s), the last 120 points.
-        notes: Remarks of the worker for the user.
         error: Why it failed or crashed, or None.
         estimate: What was expected before the start, or None.
         estimate_ratio: Elapsed over expected seconds, once the run has finished in one go.
         attempt: 1, and one more with every resume.
         silent_s: Seconds since the worker's last heartbeat while it holds its lock, or None.
-        problems: Defects of files of the run directory.
     """
 
     summary: RunSummary

@@ -26,9 +26,6 @@ class Loading:
 
     Attributes:
         commit: Commit of its repository, or hash of its files.
-        processing: Of the weights.
-        device: As it was asked for.
-        allow_pickle_weights: True where the weights may come from a pickle.
     """
 
     folder: str
@@ -60,7 +57,6 @@ class ModelRequest:
     Attributes:
         model: What resolves to it: a short name, a hub id with its revision, or a path.
         folder: Its folder under `results/activations`.
-        allow_pickle_weights: True where its weights may come from a pickle.
     """
 
     model: str

@@ -54,14 +54,7 @@ _OTHER_CONFIG = "Compare the file with that of the model's publisher."
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
-    """Model in memory.
-
-    Attributes:
-        bridge: TransformerLens bridge around the Hugging Face model.
-        device: Device of the weights.
-        weight_sha256: Hash of their files.
-        random_weights: True when the configuration marks the weights as untrained.
-    """
+    """Model in memory."""
 
     bridge: Any
     source: ModelSource

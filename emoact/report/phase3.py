@@ -38,10 +38,6 @@ def newest_phase3(
 ) -> tuple[Phase3 | None, tuple[str, ...]]:
     """The newest analysis of the files with these hashes, else the newest of any that can be read.
 
-    Args:
-        root: The results folder.
-        hashes: SHA-256 of the files that are in it.
-
     Returns:
         The analysis, and the reasons for which newer ones cannot be read.
     """

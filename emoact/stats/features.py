@@ -113,9 +113,7 @@ class UnitFeatures:
 
     Attributes:
         model: Name that tables show, and that all units of the model share.
-        configuration: How they were made.
         random_weights: True for random weights, whose figures do not describe a language model.
-        controls: The same prompts without context and without word order, where extracted.
     """
 
     model: str
@@ -147,7 +145,6 @@ class ModelFeatures:
     """Pooled vectors of all units of a model, prompt by prompt.
 
     Attributes:
-        random_weights: True for random weights, whose figures do not describe a language model.
         controls: Of all prompts, at the layers of `band`; None where a unit has none.
     """
 

@@ -158,8 +158,6 @@ class SharedVectors:
         vectors: The same about the mean of all prompts.
         normalised: The same with each dimension over the standard deviation of its noise.
         inverse_sd: 1 / standard deviation of each dimension over all prompts.
-        products: Class products of `vectors`.
-        normalised_products: Class products of `normalised`.
         zscored_products: Class products of the vectors over these standard deviations.
         scatter: Mean square of each prompt's distance from the mean of its class over these.
     """

@@ -23,11 +23,6 @@ _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 class NewFile:
     """A file beside the one whose place it is going to take, under a name that says so.
 
-    Args:
-        path: The file to put in place.
-        need: Bytes that will be written, where known; a disk without room then shows at once.
-        parents: True to create missing parent folders.
-
     Raises:
         EmoactError: The folder cannot be written, or there is no room.
     """

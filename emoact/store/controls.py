@@ -49,14 +49,7 @@ def shuffle_name(number: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlSettings:
-    """Settings that decide control extractions, beside the unit.
-
-    Attributes:
-        sites: Sites of the vectors.
-        pooling: How positions become one vector, as in the analysis.
-        n_shuffles: Shuffles of the words of each prompt.
-        seed: Of the shuffles.
-    """
+    """Settings that decide control extractions, beside the unit."""
 
     sites: tuple[SiteName, ...]
     pooling: Pooling
@@ -71,13 +64,7 @@ class ControlSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitControls:
-    """The control extractions of one unit.
-
-    Attributes:
-        root: The results folder.
-        unit: The unit.
-        settings: What is asked for.
-    """
+    """The control extractions of one unit."""
 
     root: ResultsRoot
     unit: Unit

@@ -70,10 +70,6 @@ def _escaped(emotion: str) -> str:
 def check_alike(path: Path, units: Iterable[Unit]) -> None:
     """Check that parts were made alike; none is kept.
 
-    Args:
-        path: Path that the unit has by the name of the contract.
-        units: The parts, in order.
-
     Raises:
         FileRefusedError: They are not of one model, or were not made alike.
     """

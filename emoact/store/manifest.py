@@ -35,10 +35,8 @@ class ManifestEntry:
     """Record of one acknowledged unit.
 
     Attributes:
-        sha256: Hash of the file.
         key: Hash of what decides its content; see `emoact.store.keys`.
         model: Name of the model as in the pickle's metadata.
-        run_id: The run that wrote it.
         written_at: When, ISO 8601 with offset.
         schema_version: Version of the pickle contract.
         configuration: What the key was made of, readable.

@@ -26,11 +26,7 @@ VANISHED = "Extract the unit again: `emoact extract` with the same --results put
 
 
 class Objects:
-    """The objects below a URL, by their names.
-
-    Args:
-        url: Of the folder.
-    """
+    """The objects below a URL, by their names."""
 
     def __init__(self, url: str) -> None:
         self.url = url

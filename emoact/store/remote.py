@@ -97,12 +97,7 @@ def remote_of(root: ResultsRoot) -> Remote | None:
 
 
 class Remote:
-    """A results folder on object storage, beside its local copy.
-
-    Args:
-        root: The local copy.
-        url: Its URL.
-    """
+    """A results folder on object storage, beside its local copy."""
 
     def __init__(self, root: ResultsRoot, url: str) -> None:
         self.root, self.url = root, url

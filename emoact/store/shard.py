@@ -20,8 +20,6 @@ class ShardLayout:
     """The shape of one unit's activations.
 
     Attributes:
-        sites: The sites that are saved.
-        d_model: Width of the residual stream.
         lengths: Number of positions of each sample.
         n_heads: Attention heads of a layer; needed for sites with a dimension `head`.
         d_head: Width of a head; needed for sites with a dimension `d_head`.

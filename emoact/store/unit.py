@@ -55,11 +55,7 @@ else:
 
 
 class Samples(_Arrays):
-    """The arrays of one layer, one per sample.
-
-    Args:
-        values: Arrays as they are in the file.
-    """
+    """The arrays of one layer, one per sample."""
 
     __slots__ = ("_values",)
 
@@ -91,7 +87,6 @@ class Unit:
     """A file that keeps the contract; arrays are read-only views of the mapped file.
 
     Attributes:
-        path: Path of the file.
         by_site: `[layer][sample]` of every site; empty where it was not saved.
         tokens: One int64 array [pos] per sample.
         token_strings: One tuple per sample.

@@ -70,12 +70,7 @@ class _Readable(Sequence[Any]):
 def verify_files(
     results: str | os.PathLike[str], *, on_file: Callable[[Path], None] | None = None
 ) -> FilesReport:
-    """Check every file of a results folder against its record and against itself.
-
-    Args:
-        results: Results root.
-        on_file: Told before each file.
-    """
+    """Check every file of a results folder against its record and against itself."""
     root = ResultsRoot(results)
     findings: list[Finding] = []
     try:

@@ -27,7 +27,6 @@ class Card:
 
     Attributes:
         title: Class label, or what the card is about.
-        verdict: In words.
         shown: True where the verdict is that the effect is shown.
         lines: Figures, as Markdown.
     """

@@ -99,14 +99,10 @@ class UnitFacts:
     Attributes:
         emotion: Class label, as in the file.
         model_name: Hub id.
-        d_model: Width of the residual stream.
         content_start: First position that belongs to the prompt.
-        lengths: Tokens of each prompt.
-        token_strings: The tokens of each prompt.
         prompts: One mapping per prompt, or None where the file does not hold them.
         configuration: What must match before two files are compared, None where unknown.
         provenance: How the file was made, None where it does not say.
-        random_weights: True where the weights are random.
         notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
         content_spans: Positions of each prompt's text; None where it is all but the BOS.
