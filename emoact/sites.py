@@ -275,11 +275,7 @@ def title(name: SiteName, language: str = "en") -> str:
 
 
 def check_poolable(names: Iterable[SiteName]) -> None:
-    """Check that every site has a vector for each position.
-
-    Raises:
-        RequestError: One has not.
-    """
+    """Raise `RequestError` for a site without a vector for each position."""
     for name in names:
         if not site(name).has_vectors:
             raise RequestError(

@@ -88,11 +88,7 @@ def input_of(root: ResultsRoot, unit: Unit, path: Path, sha256: str) -> InputFil
 
 
 def check_unchanged(root: ResultsRoot, inputs: Sequence[InputFile]) -> None:
-    """Check that the files are still those that were hashed.
-
-    Raises:
-        EmoactError: One of them is another now.
-    """
+    """Raise `EmoactError` unless the files are still those that were hashed."""
     for each in inputs:
         path = root.path / each.file
         if file_sha256(path) != each.sha256:

@@ -34,22 +34,14 @@ class DiskRoom(Room):
         self._lock = threading.Lock()
 
     def empty(self, shape: tuple[int, ...]) -> Float32[np.ndarray, "prompt layer d"]:
-        """An array to be filled.
-
-        Raises:
-            EmoactError: The disk has no room for it.
-        """
+        """An array to be filled; `EmoactError` if the disk has no room for it."""
         n_prompts, n_layers, width = shape
         if 4 * n_prompts * n_layers * width < LEAST_BYTES:
             return super().empty(shape)
         return self.table((n_layers, n_prompts, width), np.float32).transpose(1, 0, 2)
 
     def table(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, np.dtype[Any]]:
-        """An array of zeros.
-
-        Raises:
-            EmoactError: The disk has no room for it.
-        """
+        """An array of zeros; `EmoactError` if the disk has no room for it."""
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         if n_bytes < LEAST_BYTES:
             return super().table(shape, dtype)

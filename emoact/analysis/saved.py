@@ -282,11 +282,7 @@ class SavedAnalysis(Description):
         return self._file(file_name(check_folder_name(folder), site))
 
     def check(self) -> None:
-        """Check that every file is the one that was written.
-
-        Raises:
-            FileRefusedError: One is missing, truncated or another.
-        """
+        """Raise `FileRefusedError` unless every file is the one that was written."""
         where = self.path / DESCRIPTION
         if not unsealed(read_json(where, limit=_MAX_BYTES))[1]:
             raise _refused(where, "its content is not what was written")

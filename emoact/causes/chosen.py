@@ -194,11 +194,7 @@ def _digest(unit: Unit) -> str:
 
 
 def check_pooling(pooling: Pooling, units: Sequence[Unit]) -> None:
-    """Refuse a pooling that a prompt alone, or these files, do not have.
-
-    Raises:
-        RequestError: It is one of those.
-    """
+    """Raise `RequestError` for a pooling that a prompt alone, or these files, do not have."""
     if pooling == "mean_typical":
         raise RequestError(
             "pooling is mean_typical, which needs every layer of all prompts of a class; a prompt "
@@ -213,11 +209,7 @@ def check_pooling(pooling: Pooling, units: Sequence[Unit]) -> None:
 
 
 def check_raw(model: ModelRequest, folder: str) -> None:
-    """Refuse files whose processing changes what the layers add.
-
-    Raises:
-        RequestError: They were not made with raw weights.
-    """
+    """Raise `RequestError` for files whose processing changes what the layers add."""
     if model.options.processing != "raw":
         raise RequestError(
             f"the files of {folder} were made with the processing {model.options.processing}, "

@@ -137,11 +137,7 @@ def collect_terms(
 
 
 def check_sum(gap: float, dtype: str) -> None:
-    """Refuse terms that do not sum to the stream.
-
-    Raises:
-        RequestError: The gap is too large; says how large.
-    """
+    """Raise `RequestError`, with the gap, for terms that do not sum to the stream."""
     allowed = EXACT if dtype == "float32" else ADDITIVITY[dtype]
     if not gap <= allowed:
         raise RequestError(

@@ -71,11 +71,7 @@ class Target:
         return tuple(dict.fromkeys((*TERM_SITES, self.site)))
 
     def check(self, n_layers: int) -> None:
-        """Refuse a layer that the model does not have.
-
-        Raises:
-            RequestError: It is out of range.
-        """
+        """Raise `RequestError` for a layer that the model does not have."""
         check_layer(self.layer, n_layers)
         if self.site == "resid_post" and self.layer < n_layers - 1:
             raise RequestError(
@@ -85,11 +81,7 @@ class Target:
 
 
 def check_layer(layer: int, n_layers: int) -> None:
-    """Refuse a layer that the model does not have.
-
-    Raises:
-        RequestError: It is out of range.
-    """
+    """Raise `RequestError` for a layer that the model does not have."""
     if not 0 <= layer < n_layers:
         raise RequestError(f"layer is {layer}; the model has the layers 0 to {n_layers - 1}")
 

@@ -62,11 +62,7 @@ class SavedDirection:
         return np.asarray(rows.astype(np.float64) @ self.unit - self.origin)
 
     def random(self, n: int, seed: int) -> Float64[np.ndarray, "draw d_model"]:
-        """Draws with the covariance of the neutral prompts.
-
-        Raises:
-            RequestError: The neutral prompts do not vary.
-        """
+        """Draws with the covariance of the neutral prompts; `RequestError` if these do not vary."""
         return random_directions(self.neutral, n, [seed, 18])
 
 
@@ -111,11 +107,7 @@ def direction_of(emotion: Unit, neutral: Unit, target: Target) -> SavedDirection
 
 
 def pooled_at(unit: Unit, target: Target) -> Float32[np.ndarray, "prompt d_model"]:
-    """The pooled vectors of a unit at the place of a direction.
-
-    Raises:
-        RequestError: The file does not hold them.
-    """
+    """The pooled vectors of a unit at a place; `RequestError` if the file does not hold them."""
     if unit.pooled:
         kept = unit.pooled.get((target.site, target.pooling))
         if kept is None:
@@ -136,11 +128,7 @@ def pooled_at(unit: Unit, target: Target) -> Float32[np.ndarray, "prompt d_model
 
 
 def samples_at(unit: Unit, target: Target) -> Samples:
-    """The arrays of every prompt of a unit at the place of a direction.
-
-    Raises:
-        RequestError: The file does not hold them.
-    """
+    """The arrays of every prompt at a place; `RequestError` if the file does not hold them."""
     target.check(unit.n_layers)
     return unit.site(target.site)[_place(unit, target)]
 

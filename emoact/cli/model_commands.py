@@ -124,11 +124,7 @@ def _path(arguments: argparse.Namespace) -> int:
 
 
 def installed(source: ModelSource) -> Path:
-    """Folder of an installed model.
-
-    Raises:
-        RequestError: The model is not installed.
-    """
+    """Folder of an installed model; `RequestError` for another one."""
     if source.path is None:
         raise RequestError(
             f"{source.name} is not installed",

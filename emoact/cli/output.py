@@ -95,11 +95,7 @@ def confirmed(question: str) -> bool:
 
 
 def ask_to_agree(question: AgreementError) -> None:
-    """Return when the user agrees.
-
-    Raises:
-        AgreementError: The user does not agree, or cannot be asked.
-    """
+    """Raise the question unless the user can be asked and agrees."""
     accept = f" and accept the {question.terms}" if question.terms else ""
     if not confirmed(f"{question.message}.\nDownload{accept}?"):
         raise question

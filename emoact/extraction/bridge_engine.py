@@ -342,11 +342,7 @@ def _rows(
 
 
 def template_of(bridge: Any, model: str) -> ChatTemplate:
-    """The chat template of the loaded tokenizer.
-
-    Raises:
-        RequestError: It has none.
-    """
+    """The chat template of the loaded tokenizer; `RequestError` if it has none."""
     tokenizer = bridge.tokenizer
     return ChatTemplate.of(model, tokenizer.chat_template, tokenizer.special_tokens_map)
 

@@ -55,11 +55,7 @@ class Tokenised:
 
 
 def check_prompt(named: str, prompt: Tokenised, options: ExtractionOptions, model: str) -> None:
-    """Refuse a prompt without tokens, or one that would be cut where the options forbid it.
-
-    Raises:
-        RequestError: It is such a prompt.
-    """
+    """Raise `RequestError` for a prompt without tokens, or one that the options forbid to cut."""
     start, stop = prompt.content
     if prompt.is_truncated and options.generation is not None:
         raise RequestError(
@@ -253,18 +249,10 @@ class Reporter(Protocol):
         """A remark for the user."""
 
     def check_in_place(self) -> None:
-        """Return while the folder of the run is where it was.
-
-        Raises:
-            EmoactError: It was moved or removed.
-        """
+        """Raise `EmoactError` when the folder of the run was moved or removed."""
 
     def check_cancelled(self) -> None:
-        """Called between passes.
-
-        Raises:
-            CancelledError: The run was cancelled.
-        """
+        """Raise `CancelledError` when the run was cancelled; called between passes."""
 
 
 def steps_of(reporter: Reporter, folder: str, before: Callable[[], None] = lambda: None) -> OnStep:
@@ -282,11 +270,7 @@ def steps_of(reporter: Reporter, folder: str, before: Callable[[], None] = lambd
 def engine_of_files(
     model: ModelRequest, texts: Sequence[str], reporter: Reporter, engine_for: EngineFor
 ) -> Engine:
-    """The loaded model of saved files, checked on these texts.
-
-    Raises:
-        EmoactError: It is not installed as it was.
-    """
+    """The loaded model of saved files, checked on these texts; `EmoactError` if it has changed."""
     request = EngineRequest(
         source=installed_source(model),
         options=model.options,

@@ -63,11 +63,7 @@ class Looked:
 
 
 def check_text(text: str) -> str:
-    """Return the sentence without white space around it.
-
-    Raises:
-        RequestError: It is empty or too long.
-    """
+    """The sentence without white space around it; `RequestError` if empty or too long."""
     sentence = text.strip()
     if not sentence:
         raise RequestError("the sentence is empty", remedy="Type one.")

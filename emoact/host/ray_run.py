@@ -303,11 +303,7 @@ class _Told:
         self._told.put(("note", {"text": text}))
 
     def check_in_place(self) -> None:
-        """Return while this machine sees the run's folder.
-
-        Raises:
-            RequestError: It does not.
-        """
+        """Raise `RequestError` unless this machine sees the run's folder."""
         if not Path(self._directory).is_dir():
             raise RequestError(
                 f"{self._directory} is not to be seen from there",

@@ -28,11 +28,7 @@ class CausesRequest:
 
 
 def causes_of(config: AnyConfig) -> CausesRequest:
-    """The request in the config of a run about causes.
-
-    Raises:
-        RequestError: The run is of another kind.
-    """
+    """The request in the config of a run about causes; `RequestError` for another kind of run."""
     if not isinstance(config, JobConfig) or config.kind != "causes":
         raise RequestError(f"run {config.run_id!r} is not about causes but {config.kind!r}")
     return decode(CausesRequest, config.request, where="the request")

@@ -124,11 +124,7 @@ def request_controls(
 
 
 def controls_of(config: AnyConfig) -> ControlsRequest:
-    """The request in the config of an analysis.
-
-    Raises:
-        RequestError: It asks for no control extractions.
-    """
+    """The request in the config of an analysis; `RequestError` if it asks for no extractions."""
     fields = config.request.get("controls") if isinstance(config, JobConfig) else None
     if fields is None:
         raise RequestError(f"run {config.run_id!r} asks for no control extractions")
@@ -213,11 +209,7 @@ def model_of(
 
 
 def check_one_model(units: Sequence[Unit]) -> None:
-    """Check that the units of one folder have the same layers and width.
-
-    Raises:
-        RequestError: They have not.
-    """
+    """Raise `RequestError` unless the units of one folder have the same layers and width."""
     first = units[0]
     for unit in units[1:]:
         if (unit.n_layers, unit.d_model) != (first.n_layers, first.d_model):

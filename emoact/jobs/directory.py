@@ -212,11 +212,7 @@ class RunDirectory:
             raise RequestError(f"events.jsonl: a field is missing or odd ({error!r})") from None
 
     def events(self) -> tuple[Event, ...]:
-        """The events, in the order of the file.
-
-        Raises:
-            RequestError: The file is missing or cannot be read.
-        """
+        """The events, in the order of the file; raises as `read_events` does."""
         return read_events(self.events_path)
 
     def log_tail(self, lines: int = 40) -> tuple[str, ...]:
@@ -248,11 +244,7 @@ class RunDirectory:
             raise RequestError(f"lock ({error.strerror})") from error
 
     def lock_is_held(self) -> bool:
-        """True while a worker runs.
-
-        Raises:
-            RequestError: The lock cannot be looked at.
-        """
+        """True while a worker runs; raises as `lock` does."""
         return self.lock().held
 
 

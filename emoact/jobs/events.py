@@ -72,11 +72,7 @@ def read_events(path: Path) -> tuple[Event, ...]:
 
 
 def damaged_lines(path: Path) -> list[int]:
-    """Numbers of the lines that are no events, or not what was written.
-
-    Raises:
-        RequestError: The file is missing or cannot be read.
-    """
+    """Numbers of the lines that are no events, or not as written; raises as `read_events`."""
     return [number for number, event in enumerate(_lines(path), start=1) if event is None]
 
 

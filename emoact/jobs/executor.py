@@ -231,11 +231,7 @@ class RayExecutor(AloneExecutor):
 
     @staticmethod
     def check_installed() -> None:
-        """Return where Ray is installed.
-
-        Raises:
-            RequestError: It is not, or its version is another one.
-        """
+        """Raise `RequestError` unless Ray is installed, in a version that works."""
         found = _ray_version()
         if found is None or not _RAY <= tuple(map(int, re.findall(r"\d+", found)[:2])) < (3, 0):
             have = "not installed" if found is None else f"of version {found}"
@@ -276,11 +272,7 @@ EXECUTORS: tuple[Executor, ...] = (LOCAL, RAY)
 
 
 def find_executor(name: str) -> Executor:
-    """The executor of that name, that of shards included.
-
-    Raises:
-        RequestError: There is none.
-    """
+    """The executor of that name, that of shards included; `RequestError` if there is none."""
     return find_named((*EXECUTORS, SHARDS), name, kind="executor")
 
 

@@ -82,11 +82,7 @@ def start(config: AnyConfig, *, worker: Sequence[str] | None = None) -> Started:
 
 
 def check_settings() -> None:
-    """Refuse environment variables that a worker could not obey.
-
-    Raises:
-        RequestError: One of them has a value that is not allowed.
-    """
+    """Raise `RequestError` for environment variables that a worker could not obey."""
     from emoact.models.hosts import idle_s
 
     worker_slots()

@@ -133,11 +133,7 @@ class RunReporter:
             )
 
     def check_in_place(self) -> None:
-        """Return while the folder of the run is where it was; it would be made again otherwise.
-
-        Raises:
-            EmoactError: It was moved or removed.
-        """
+        """Raise `EmoactError` if the folder was moved or removed; else it would be made again."""
         if not self._log.is_in_place():
             raise EmoactError(
                 f"{self._directory.path} was moved or removed while the run was writing",

@@ -192,11 +192,7 @@ def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, 
 
 
 def check_bos(bos: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
-    """Refuse a loaded model whose begin-of-sequence token is not that of the files.
-
-    Raises:
-        RequestError: The tokens differ.
-    """
+    """Raise `RequestError` if the loaded model's begin-of-sequence token is not the files' one."""
     saved = configuration["bos"]
     fields = ("prepended", "token_id")
     if any(bos.get(field) != saved.get(field) for field in fields):

@@ -53,11 +53,7 @@ class ChatTemplate:
 
     @classmethod
     def of(cls, model: str, template: Any, tokens: Mapping[str, Any]) -> ChatTemplate:
-        """The template as transformers chooses it: of several named ones the default.
-
-        Raises:
-            RequestError: There is none.
-        """
+        """The template that transformers takes, of several the default; `RequestError` if none."""
         if isinstance(template, list):
             pairs = [each for each in template if isinstance(each, Mapping)]
             template = {str(each.get("name")): each.get("template") for each in pairs}
@@ -137,11 +133,7 @@ def check_chat(directory: Path, model: str, chat: ChatFormat, texts: Sequence[st
 
 
 def check_kept(model: str, text: str, again: str) -> None:
-    """Refuse a prompt that the tokenizer reads as another text.
-
-    Raises:
-        RequestError: The prompt is not in it.
-    """
+    """Raise `RequestError` for a prompt that the tokenizer reads as another text."""
     if normal("NFC", text.strip()) not in normal("NFC", again):
         raise RequestError(
             f"the tokenizer of {model} changes a prompt: {text!r:.80} is read as {again!r:.80}",

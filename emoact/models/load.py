@@ -64,11 +64,7 @@ class LoadedModel:
 
 
 def pick_device(asked: str) -> torch.device:
-    """Device named by `--device`.
-
-    Raises:
-        RequestError: This machine does not have it.
-    """
+    """Device named by `--device`; `RequestError` if this machine does not have it."""
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

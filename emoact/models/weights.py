@@ -183,11 +183,7 @@ def _changed(file: Path, found: str, since: str) -> ChangedWeightsError:
 
 
 def check_memory(name: str, n_parameters: int | None, dtype: str) -> None:
-    """Return when weights fit into the memory that is free, or where one of the two is unknown.
-
-    Raises:
-        RequestError: They do not; says what would help.
-    """
+    """Raise `RequestError`, with what would help, for weights that the free memory cannot hold."""
     free = free_memory()
     if n_parameters is None or free is None or n_parameters * BYTES[dtype] <= free:
         return

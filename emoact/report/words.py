@@ -120,11 +120,7 @@ class Words:
 
 
 def words_of(lang: str) -> Words:
-    """The strings of a language.
-
-    Raises:
-        RequestError: There are none.
-    """
+    """The strings of a language; `RequestError` if there are none."""
     for known in LANGUAGES:
         if lang == known:
             return Words(lang=known)

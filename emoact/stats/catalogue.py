@@ -234,11 +234,7 @@ CAUSE_TABLES: tuple[Table, ...] = (
 
 
 def table_named(name: str, among: Sequence[Table] | None = None) -> Table:
-    """The table of this name, of all tables unless some are given.
-
-    Raises:
-        RequestError: There is none among these.
-    """
+    """The table of this name, of all tables unless some are given; `RequestError` without one."""
     for table in among or (*TABLES, *NORM_TABLES, *TRANSFER_TABLES, *CAUSE_TABLES):
         if table.name == name:
             return table
@@ -247,11 +243,7 @@ def table_named(name: str, among: Sequence[Table] | None = None) -> Table:
 
 
 def measure(table: str, name: str) -> Measure:
-    """The record of a column.
-
-    Raises:
-        RequestError: There is no such table or column.
-    """
+    """The record of a column; `RequestError` without such a table or column."""
     columns = table_named(table).columns
     if name not in columns:
         raise RequestError(f"table {table} has no column {name!r}; it has {', '.join(columns)}")

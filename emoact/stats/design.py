@@ -81,11 +81,7 @@ class Design:
         return np.array([numbers[classes] for classes in held], dtype=np.int64)
 
     def index(self, label: str) -> int:
-        """Position of a label in `labels`.
-
-        Raises:
-            RequestError: No prompt has the label.
-        """
+        """Position of a label in `labels`; `RequestError` if no prompt has it."""
         if label not in self.labels:
             raise RequestError(
                 f"no prompt has the label {label!r}; there are {', '.join(self.labels)}"

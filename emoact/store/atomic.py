@@ -168,11 +168,7 @@ def remove_left_behind(folders: Path) -> None:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Try whether files can be written in a folder that is there.
-
-    Raises:
-        EmoactError: They cannot.
-    """
+    """Raise `EmoactError` unless files can be written in a folder that is there."""
     try:
         folder = os.open(path, FOLDER_FLAGS)
         try:
@@ -240,11 +236,7 @@ def _remove_stale(folder: int) -> None:
 
 
 def check_room(descriptor: int, need: int) -> None:
-    """Refuse a disk with fewer than `need` bytes free; 0 where it is not known.
-
-    Raises:
-        OSError: There is no room (ENOSPC).
-    """
+    """Raise `OSError` (ENOSPC) unless `need` bytes, 0 where not known, are free on the disk."""
     if need and need > _free(os.fstatvfs(descriptor)):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

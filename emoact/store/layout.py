@@ -188,11 +188,7 @@ class ResultsRoot:
         ]
 
     def check_writable(self) -> None:
-        """Try to write a file where the results will go; folders that are missing are not made.
-
-        Raises:
-            RequestError: It cannot be written.
-        """
+        """Raise `RequestError` unless results can be written there; makes no missing folder."""
         place = self.path.absolute()
         while not os.path.lexists(place):
             place = place.parent

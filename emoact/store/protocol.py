@@ -200,20 +200,12 @@ STORES: tuple[Store, ...] = (PickleStore(), CompactStore(), PooledStore())
 
 
 def find_store(name: str) -> Store:
-    """The store of that name.
-
-    Raises:
-        RequestError: There is none.
-    """
+    """The store of that name; `RequestError` if there is none."""
     return find_named(STORES, name, kind="store")
 
 
 def find_named(records: Sequence[T], name: str, *, kind: str) -> T:
-    """The record of that name.
-
-    Raises:
-        RequestError: There is none.
-    """
+    """The record of that name; `RequestError` if there is none."""
     for record in records:
         if record.name == name:
             return record

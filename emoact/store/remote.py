@@ -104,11 +104,7 @@ class Remote:
         self.objects = Objects(url)
 
     def check(self) -> None:
-        """Check that objects can be put there and read, before work starts.
-
-        Raises:
-            RequestError: They cannot.
-        """
+        """Raise `RequestError` unless objects can be put there and read; called before any work."""
         text = json.dumps({"emoact_results": 1}).encode()
         try:
             with contextlib.suppress(FileExistsError):

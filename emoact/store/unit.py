@@ -141,11 +141,7 @@ class Unit:
         )
 
     def site(self, site: SiteName) -> Layers:
-        """`[layer][sample]` of a site that the file has.
-
-        Raises:
-            RequestError: The file does not have it.
-        """
+        """`[layer][sample]` of a site; `RequestError` if the file does not have it."""
         if self.pooled:
             raise RequestError(
                 f"{self.path} keeps pooled vectors only, and not every position",

@@ -352,11 +352,7 @@ def check_parts(
     token_strings: Sequence[Sequence[str]],
     labels: Sequence[str],
 ) -> None:
-    """Check that every part has an entry for each sample, of its length.
-
-    Raises:
-        EmoactError: One has not.
-    """
+    """Raise `EmoactError` unless every part has an entry for each sample, of its length."""
     counts = {"tokens": len(tokens), "token_strings": len(token_strings), "labels": len(labels)}
     for part, count in counts.items():
         if count != len(lengths):

@@ -146,11 +146,7 @@ def _points(row: pd.Series) -> str:
 
 
 def label_pairs(words: str) -> tuple[tuple[str, str], ...]:
-    """Pairs of labels in `gratitude=joy, anger=annoyance`.
-
-    Raises:
-        RequestError: A part has no `=`.
-    """
+    """Pairs of labels in `gratitude=joy, anger=annoyance`; `RequestError` without a `=`."""
     pairs = []
     for part in words.replace(",", " ").split():
         name, found, target = part.partition("=")
