@@ -1,0 +1,205 @@
+"""`emoact heads`, `lens` and `project`: components, tokens and texts of one direction."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from emoact.cli.cause_commands import answer, cause_fields, print_answer
+from emoact.cli.output import say
+from emoact.cli.parsing import add_command, add_folder, add_number, add_options
+from emoact.errors import RequestError
+
+if TYPE_CHECKING:
+    from emoact.causes.project import Along
+    from emoact.host.client import Looked
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    heads = add_command(
+        commands,
+        "heads",
+        about="Take a direction apart into what embedding, heads, MLPs and biases add to it, "
+        "exactly, from one pass over the saved prompts.",
+        example="emoact heads --model smollm2-135m --emotion gratitude --layer 15\n"
+        "emoact heads --model smollm2-135m --emotion anger --layer 15 --csv heads.csv\n"
+        "emoact heads --model smollm2-135m --emotion anger --layer 15 --by token --text 'Oh no!'",
+        run=_heads,
+    )
+    _add_direction(heads)
+    heads.add_argument(
+        "--text",
+        metavar="TEXT",
+        help="take the projection of one sentence apart, token by token, through the warm model",
+    )
+    heads.add_argument(
+        "--by",
+        choices=("component", "token"),
+        default="component",
+        help="with --text, what a row of the table is",
+    )
+    add_number(heads, "--permutations", default=2000, help="relabellings within scenarios")
+    add_options(
+        heads, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json"
+    )
+    lens = add_command(
+        commands,
+        "lens",
+        about="Read a direction through the final norm and the unembedding: the tokens that it "
+        "raises and lowers most, beside random directions.",
+        example="emoact lens --model smollm2-135m --emotion gratitude --layer 15",
+        run=_lens,
+    )
+    _add_direction(lens)
+    add_number(lens, "--random", default=100, help="random directions, at least 20")
+    add_number(lens, "--top", default=10, help="tokens at each end")
+    add_options(lens, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    project = add_command(
+        commands,
+        "project",
+        about="Find the tokens and prompts that project most and least on a direction, over saved "
+        "prompts or a text file of any size, or follow the projection along one sentence.",
+        example="emoact project --model smollm2-135m --emotion gratitude --layer 15\n"
+        "emoact project --model smollm2-135m --emotion gratitude --layer 15 --text 'Thank you!'\n"
+        "emoact project --model smollm2-135m --emotion gratitude --layer 15 --file book.txt",
+        run=_project,
+    )
+    _add_direction(project)
+    what = project.add_mutually_exclusive_group()
+    what.add_argument("--text", metavar="TEXT", help="one sentence, through the warm model")
+    what.add_argument("--file", metavar="FILE", help="UTF-8 text, a passage a line; as a run")
+    project.add_argument(
+        "--by", choices=("token", "passage"), default="token", help="what a row of the table is"
+    )
+    add_number(project, "--top", default=20, help="tokens and passages at each end")
+    add_options(project, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+
+
+def _add_direction(parser: argparse._ActionsContainer) -> None:
+    add_options(parser, "--results")
+    add_folder(parser)
+    parser.add_argument(
+        "--emotion", metavar="LABEL", required=True, help="class that the direction points to"
+    )
+    add_options(parser, "--neutral")
+    add_number(parser, "--layer", required=True, help="of the direction, counted from 0")
+    parser.add_argument(
+        "--site",
+        choices=("resid_pre", "resid_mid", "resid_post"),
+        default="resid_pre",
+        help="stream of the direction",
+    )
+    add_options(parser, "--pooling")
+
+
+def _direction(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Fields of a request about the direction that the options name."""
+    from emoact.causes.contributions import Target
+
+    place = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
+    return {**cause_fields(arguments), "emotion": arguments.emotion, "target": place}
+
+
+def _heads(arguments: argparse.Namespace) -> int:
+    from emoact.causes import heads
+    from emoact.causes.contributions import ContrastSettings
+    from emoact.causes.heads import HeadsRequest, prepare_heads
+    from emoact.views.apart import Apart
+
+    if arguments.text is not None:
+        along, looked = _looked_along(arguments, apart=True)
+        found = Apart(along=along, looked=looked)
+        table = found.by_token if arguments.by == "token" else found.table
+        return print_answer(found.document, found.sentences, table, arguments)
+    if arguments.by == "token":
+        raise RequestError("--by token is of one sentence", remedy="Name it with --text.")
+    prepared = prepare_heads(
+        HeadsRequest(
+            **_direction(arguments),
+            settings=ContrastSettings(
+                neutral=arguments.neutral,
+                n_permutations=arguments.permutations,
+                seed=arguments.seed,
+            ),
+        )
+    )
+    return answer(prepared, heads, arguments)
+
+
+def _lens(arguments: argparse.Namespace) -> int:
+    from emoact.causes import lens
+    from emoact.causes.lens import LensRequest, LensSettings, prepare_lens
+
+    prepared = prepare_lens(
+        LensRequest(
+            **_direction(arguments),
+            settings=LensSettings(
+                neutral=arguments.neutral,
+                n_random=arguments.random,
+                n_tokens=arguments.top,
+                seed=arguments.seed,
+            ),
+        )
+    )
+    return answer(prepared, lens, arguments)
+
+
+def _project(arguments: argparse.Namespace) -> int:
+    from emoact.causes import project
+    from emoact.views.trajectory import Trajectory
+
+    if arguments.file is not None:
+        asked = project.ProjectRequest(
+            **_direction(arguments),
+            file=arguments.file,
+            neutral=arguments.neutral,
+            n_top=arguments.top,
+        )
+        return answer(project.prepare_project(asked), project, arguments)
+    if arguments.text is not None:
+        along, looked = _looked_along(arguments)
+        found = Trajectory(along=along, looked=looked)
+        return print_answer(found.document, found.sentences, found.table, arguments)
+    saved = _along(arguments, n_top=arguments.top).document
+    said = [project.said_of(saved)]
+    table = project.table_by(saved, arguments.by)
+    return print_answer({**saved, "sentences": said}, said, table, arguments)
+
+
+def _along(arguments: argparse.Namespace, **how: Any) -> Along:
+    from emoact.causes.project import along_saved
+    from emoact.store.layout import ResultsRoot
+
+    root, target = ResultsRoot(arguments.results), _direction(arguments)["target"]
+    return along_saved(root, arguments.model, arguments.emotion, arguments.neutral, target, **how)
+
+
+def _looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tuple[Along, Looked]:
+    """The direction of a command, and the answer of the model to its text.
+
+    Raises:
+        RequestError: The request is wrong.
+        EmoactError: The model gave no answer.
+    """
+    from emoact.causes.chosen import check_raw
+    from emoact.host.client import check_text, is_warm, look_at
+    from emoact.models.alike import check_bos, request_like
+
+    text = check_text(arguments.text)
+    along = _along(arguments)
+    target = along.target
+    request = request_like(
+        along.folder,
+        along.configuration,
+        target.sites if apart else (target.site,),
+        allow_pickle_weights=arguments.allow_pickle_weights,
+    )
+    if apart:
+        check_raw(request, along.folder)
+    if not is_warm(request):
+        say(f"loading {request.model}; it stays for ten minutes after the last sentence")
+    place = (along.direction.unit, target.site, target.layer)
+    looked = look_at(request, text, along=place, apart=apart)
+    check_bos(looked.bos, along.configuration or {})
+    return along, looked
