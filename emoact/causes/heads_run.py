@@ -90,7 +90,6 @@ def _by_prompt(units: Sequence[Unit], found: Contributions) -> dict[str, Any]:
 
 
 def _check_direction(units: Sequence[Unit], work: HeadsWork, found: Contributions) -> None:
-    """Compare the direction with that of the files."""
     place = (work.target.site, work.target.pooling)
     if any(place not in unit.pooled for unit in units if unit.pooled):
         return

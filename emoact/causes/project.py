@@ -117,7 +117,6 @@ def prepare_project(request: ProjectRequest) -> Prepared:
 
 
 def _hashed(path: Path) -> tuple[int, str]:
-    """Size and hash of a file, read block by block."""
     size, digest = 0, hashlib.sha256()
     try:
         with open_regular(path) as file:

@@ -301,7 +301,6 @@ class _Steering:
         return np.array([self._texts[at].n_scored for at in self._chosen(label)])
 
     def _mean(self, label: str, sums: np.ndarray) -> np.ndarray:
-        """Mean over all tokens of a class, from sums of its texts."""
         return np.asarray(sums.sum(axis=1) / self._lengths(label).sum())
 
     def _changes(

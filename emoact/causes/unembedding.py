@@ -175,7 +175,6 @@ class Unembedding:
         return said
 
     def _logits_of(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        """Logit of one token at each row."""
         found = (hidden.double() * self._weight[tokens].double()).sum(dim=1)
         return found if self._bias is None else found + self._bias[tokens].double()
 

@@ -94,7 +94,6 @@ def _add_direction(parser: argparse._ActionsContainer) -> None:
 
 
 def _direction(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Fields of a request about the direction that the options name."""
     from emoact.causes.contributions import Target
 
     place = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)

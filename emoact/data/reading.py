@@ -69,7 +69,6 @@ def _goemotions(source: Source, extension: str) -> tuple[list[Row], tuple[str, .
 
 
 def _limit(variable: str, default: int) -> int:
-    """Limit from the environment, else the default."""
     text = os.environ.get(variable, str(default))
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise RequestError(f"{variable} is {text!r}; a whole number from 1 on is expected")
@@ -89,7 +88,6 @@ def _rows(source: Source, extension: str, *, max_bytes: int, max_chars: int) -> 
 
 
 def _extension(path: str) -> str:
-    """Extension in lower case, checked to be a known format."""
     extension = PurePath(path).suffix.lower()
     if extension in EXTENSIONS:
         return extension

@@ -172,7 +172,6 @@ def _empty(controls: UnitControls) -> dict[SiteName, Pooled]:
 
 
 def _room(n: int, shape: tuple[int, int, int]) -> Pooled:
-    """Room for `n` vectors at every layer of a site."""
     return np.empty((n, *shape[1:]), dtype=np.float32)
 
 

@@ -259,7 +259,6 @@ def _loading(config: AnyConfig) -> Loading:
 
 
 def _receive_lock(connection: socket.socket, directory: RunDirectory) -> int:
-    """The open file of the run's lock."""
     flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
     _, descriptors, _, _ = socket.recv_fds(connection, 1, 4, flags)
     try:

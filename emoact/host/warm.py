@@ -235,7 +235,6 @@ def _apart(
 
 
 def _vector(words: str) -> np.ndarray:
-    """The numbers of a direction."""
     try:
         return np.frombuffer(base64.b64decode(words, validate=True), dtype="<f4")
     except ValueError as error:

@@ -164,7 +164,6 @@ class _Runs:
 
 
 def _print_to(log: Path) -> None:
-    """Send standard output and standard error to a log."""
     with contextlib.suppress(OSError, RequestError):
         descriptor = sole(os.open(log, APPENDING, 0o666), log)
         for stream in (sys.stdout, sys.stderr):

@@ -61,7 +61,6 @@ class RedactedStream:
 
 
 def _stored_hub_token() -> str:
-    """The token that `hf auth login` stored, or empty."""
     named = os.environ.get("HF_TOKEN_PATH")
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     path = Path(named) if named else home / "token"

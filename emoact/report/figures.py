@@ -76,7 +76,6 @@ def to_svg(
 
 
 def _labels_of(chart: Chart) -> Iterable[str]:
-    """Emotions whose colour or shape the chart uses."""
     for panel in (panel for row in chart.rows for panel in row):
         yield from panel.emotions
         for mark in panel.marks:

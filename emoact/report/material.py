@@ -166,7 +166,6 @@ def gather(
 
 
 def _of_models(saved: Iterable[SavedCause], folders: Collection[str]) -> tuple[SavedCause, ...]:
-    """Those of models whose files are there."""
     return tuple(each for each in saved if each.found["model"] in folders)
 
 
@@ -197,7 +196,6 @@ def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts,
 
 
 def _hashes(root: ResultsRoot, units: Sequence[UnitFacts]) -> set[str]:
-    """Hashes of all files of the units; of parts each."""
     there = labels_by_emotion(root)
     parts = [
         file_sha256(root.unit_path(unit.folder, label))

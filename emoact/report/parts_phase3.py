@@ -107,7 +107,6 @@ def _mixed_badge(found: Phase3, words: Words) -> list[Remark]:
 
 
 def _headline(found: Phase3, random: Collection[str], words: Words) -> list[Block]:
-    """The verdict on each direction of the first site."""
     site = found.source.sites[0]
     rows = found.source.rows("headline", site=site)
     order = emotion_order(rows["emotion"])
@@ -179,7 +178,6 @@ def _layers(rows: pd.DataFrame) -> str:
 
 
 def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]:
-    """Medians over matched layers for every pair of models and emotion."""
     site = found.source.sites[0]
     rows = found.source.rows("across", site=site)
     if not len(rows):
@@ -218,7 +216,6 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
 
 
 def _matched(found: Phase3, across: pd.DataFrame, words: Words) -> list[Block]:
-    """Rank of the true matching of the classes among all of them, for every pair of models."""
     said: list[Block] = []
     pairs = across.groupby(["model_a", "model_b"], sort=False)
     for (a, b), rows in pairs:

@@ -132,7 +132,6 @@ def technical(material: Material, words: Words) -> tuple[Section, ...]:
 
 
 def _formats(material: Material, words: Words) -> Iterator[Marked]:
-    """Formats of the files, and executors of the runs that wrote them."""
     for name in dict.fromkeys(store_of(Path(unit.file)).name for unit in material.units):
         store = find_store(name)
         if words.has(f"format.{name}"):
@@ -183,7 +182,6 @@ def _settings_of(unit: UnitFacts, words: Words) -> list[str]:
 
 
 def _commands(material: Material, lang: str) -> list[str]:
-    """Shell commands that make files, checks and the report again."""
     sources = (unit.stated("dataset", "source") for unit in material.units)
     dataset = next((source for source in sources if isinstance(source, str)), None)
     named = ["--dataset", shown_path(dataset)] if dataset else []
@@ -198,7 +196,6 @@ def _commands(material: Material, lang: str) -> list[str]:
 
 
 def _found(material: Material) -> Iterable[str]:
-    """Shell commands of the analysis and of the results about causes that are shown."""
     found = material.phase3
     yield (
         "python -m emoact analyze"

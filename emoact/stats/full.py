@@ -333,7 +333,6 @@ def _pair_cells(
     figures: Mapping[Place, EmotionFigures],
     settings: AnalysisSettings,
 ) -> Iterator[Cell]:
-    """Cells of the table `distances`."""
     for each in prepared:
         name = each.model.model
         for site in settings.sites:

@@ -222,7 +222,6 @@ def _check_tokens(
 
 
 def _check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings: Findings) -> None:
-    """Check one label per sample."""
     labels = _listed(payload, "labels", int(metadata["n_samples"]), findings)
     for sample, label in enumerate(labels or ()):
         where = f"labels[{sample}]"

@@ -96,7 +96,6 @@ def precision_in(unit: Unit) -> Precision:
 
 
 def _check_values(unit: Unit) -> None:
-    """Check that float32 holds every value."""
     wide = [note for note in unit.notes if note.code == "stored_as_float64"]
     if wide:
         raise RequestError(

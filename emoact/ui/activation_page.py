@@ -129,7 +129,6 @@ def _go(view: Mapping[str, str | list[str]]) -> None:
 
 
 def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | None:
-    """The form of a sentence and the answer of the model; other views need none."""
     if view.name != "sentence":
         return source
     units = source.chosen(choice)
@@ -174,7 +173,6 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
 
 
 def _empty(results: str, cards: Sequence[UnitCard]) -> None:
-    """The reason why there is nothing to draw, and the next step."""
     if cards:
         answer(
             f"None of the {numbers.plural(len(cards), 'file')} in {mono(results)} can be shown "

@@ -232,6 +232,5 @@ def _start(asked: AnalyzeRequest) -> None:
 
 
 def _show(analysis: str) -> None:
-    """Open this analysis in the next run of the page."""
     analyses.open_next(analysis)
     st.rerun()

@@ -150,7 +150,6 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
 def _direction_cards(
     _source: Analysed, key: str, model: str, site: str
 ) -> tuple[list[Card], tuple[int, ...]]:
-    """The cards, and the layers with wide intervals."""
     del key  # part of what is kept
     choice = {"model": model, "site": [site]}
     return direction_cards.cards(_source, choice), direction_cards.wide_layers(_source, choice)
@@ -162,7 +161,6 @@ def _key(saved: SavedAnalysis) -> str:
 
 
 def _of(choice: Choice) -> str:
-    """What the cards are of."""
     return f"{display_name(choice['model'])}, {site_words(choice['site'][0])}"
 
 
@@ -233,7 +231,6 @@ def view_command(results: str, saved: SavedAnalysis, view: View[Any], choice: Ch
 
 
 def _settings(saved: SavedAnalysis, results: str) -> None:
-    """Settings of the analysis, its files with their hashes, and its remarks."""
     with st.expander("Settings of the analysis and of its units", icon=":material/tune:"):
         made = [
             ("analysis", saved.id),

@@ -148,7 +148,6 @@ def _forms(results: str, files: list[UnitFile]) -> None:
 
 
 def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers: int) -> None:
-    """A typed prompt, continued with and without a direction."""
     st.caption(
         "An illustration and no evidence: one text, one draw. The verdicts come from held-out "
         "sentences beside directions of chance."

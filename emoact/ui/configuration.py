@@ -93,14 +93,12 @@ def short_words(unit: UnitMeasures) -> str:
 
 
 def _mixed(units: Sequence[UnitMeasures]) -> list[str]:
-    """Settings in which files with a known configuration differ."""
     found = mixed_settings([unit for unit in units if unit.configuration is not None])
     fields = ", ".join(str(each.figures["fields"]) for each in found).split(", ")
     return [field for field in fields if field in (*COMPARED, *STATED, "precision")]
 
 
 def _roundings(units: Sequence[UnitMeasures]) -> list[str]:
-    """Precisions of the files whose values are rounded."""
     found = {(unit.configuration or {}).get("precision") for unit in units}
     return sorted(map(str, found - {None}))
 

@@ -137,7 +137,6 @@ def _open(report: ReportFile) -> None:
 
 
 def _archive(path: Path, text: bytes) -> bytes:
-    """The report and its figures as they lie on disk."""
     folder = path.with_name(f"{path.stem}_figures")
     figures = folder.is_dir() and not folder.is_symlink()
     packed, left = io.BytesIO(), _MOST_BYTES

@@ -44,7 +44,6 @@ def show_progress(view: RunView) -> None:
 
 
 def _job(view: RunView) -> None:
-    """Steps, one bar and times of a run that has no units."""
     summary, step = view.summary, view.step
     if not summary.active:
         return
@@ -112,7 +111,6 @@ def _detail(step: StepView | None) -> str:
 
 
 def _rates(view: RunView) -> None:
-    """Rates and times; the places are there from the start, so that nothing moves later."""
     left, right = st.columns([2, 1])
     with left.grid(4, min_column_width=110):
         for label, value, below in _figures(view):

@@ -100,7 +100,6 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
 
 
 def _drawn(view: View[Any], source: Any, choice: Choice, kept: str) -> tuple[Shown, list[str]]:
-    """What a view draws, and its answer."""
     # A typed folder or sentence may hold something else the next time.
     if kept and not any(control.kind == "text" for control in view.controls):
         return _kept(view, source, kept, view.name, tuple(choice.items()))
@@ -267,7 +266,6 @@ def _say(sentences: Sequence[str]) -> None:
 
 
 def _body(view: View[Any], source: Any, choice: Choice, shown: Shown, around: Surroundings) -> None:
-    """Chart, selected mark, table and exports of a view."""
     key = f"{view.page}-{view.name}"
     # All tabs share one box: in a box of another name the last chart would be drawn once more
     # before the new one takes its place.
@@ -367,7 +365,6 @@ def _help(record: Measure) -> str:
 
 
 def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:
-    """Text and link of the selected mark."""
     points = ((event or {}).get("selection") or {}).get("points") or []
     clicked = next((point["customdata"] for point in points if point.get("customdata")), None)
     if clicked and tuple(map(str, clicked[:2])) != st.session_state.get(MARKED):

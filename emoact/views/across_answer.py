@@ -184,7 +184,6 @@ def _matching_sentence(found: Matchings) -> str:
 
 
 def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float) -> list[str]:
-    """Random words in place of either model, and both models without words and length."""
     words = [
         f"{who} {two(value)}"
         for who, value in (

@@ -216,7 +216,6 @@ def _as_second(mark: Band | Level | Line | Points, name: str, colour: Colour) ->
 
 
 def _wide(one: Axis, other: Axis) -> Axis:
-    """The first axis, long enough for both."""
     if one.range is None or other.range is None:
         return one
     low, high = zip(one.range, other.range, strict=True)

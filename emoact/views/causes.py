@@ -341,7 +341,6 @@ def _in_report(source: Causes) -> list[Choice]:
 
 
 def _ablated_in_report(source: Causes) -> list[Choice]:
-    """The newest ablation of each model and emotion, some of them."""
     newest: dict[tuple[str, str], str] = {}
     for name, saved in source.named(ablate.KIND).items():
         newest.setdefault((saved.found["model"], saved.found["settings"]["emotion"]), name)

@@ -62,7 +62,6 @@ def show(source: Activations, choice: Choice) -> Shown:
 
 
 def _largest(rows: pd.DataFrame) -> pd.Series:
-    """Largest ratio of each dimension over the classes, in falling order."""
     return rows.groupby("dimension")["ratio"].max().sort_values(ascending=False, kind="stable")
 
 

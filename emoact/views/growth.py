@@ -36,7 +36,6 @@ def show(source: Activations, choice: Choice) -> Shown:
 
 
 def _chart(rows: pd.DataFrame) -> Chart:
-    """Two panels for each model, one below the other."""
     models = list(dict.fromkeys(rows["model"]))
     panels = []
     for model in models:

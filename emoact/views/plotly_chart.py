@@ -119,7 +119,6 @@ def _folded(name: str) -> str:
 
 
 def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str, Any]]:
-    """Traces and layout of panels with two axes, each at its place on the page."""
     rows = chart.rows
     columns = max(len(row) for row in rows)
     heights = list(chart.heights) or [_HEIGHT] * len(rows)
@@ -209,7 +208,6 @@ def _title(panel: Panel, paint: Paint, *, x: float, y: float) -> dict[str, Any]:
 
 
 def _cubes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[str, Any]]:
-    """Traces and layout of panels with three axes."""
     rows = chart.rows
     ink = INK[paint.scheme]
     look = {"gridcolor": ink.grid, "backgroundcolor": "rgba(0,0,0,0)", "color": ink.muted}

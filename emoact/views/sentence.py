@@ -36,7 +36,6 @@ from emoact.views.view import Choice, Remark, Shown, View
 
 
 def _command(source: Activations, choice: Choice, by: str) -> list[str]:
-    """Words of the shell command that writes one of the tables."""
     (folder, site), text = one(choice), source.typed.text if source.typed else ""
     command = ["sentence", "--model", folder, "--by", by, "--site", site]
     if by == "class":

@@ -126,7 +126,6 @@ def _others(
 def _rows(
     results: str, unit: UnitMeasures, site: Any, layer: int, sample: int
 ) -> Float32[np.ndarray, "pos d_model"]:
-    """Activations of a prompt, `[pos, d_model]`, from its file."""
     path = ResultsRoot(results).unit_path(unit.folder, unit.emotion)
     found: Float32[np.ndarray, "pos d_model"] = read(path).site(site)[layer][sample]
     return found

@@ -177,7 +177,6 @@ def join_layers(layers: list[Agreement]) -> Agreement:
 
 
 def _halves(n_blocks: int) -> Float64[np.ndarray, "split 2 block"]:
-    """All splits of the blocks into two halves."""
     chosen = [
         block
         for block in itertools.combinations(range(n_blocks), n_blocks // 2)

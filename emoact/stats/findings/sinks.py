@@ -142,7 +142,6 @@ def _uneven(pool: SitePool, massive: np.ndarray) -> tuple[int, dict[str, float]]
 
 
 def _shares(pool: SitePool, tokens: np.ndarray) -> dict[str, float]:
-    """Share of each class's prompts that have one of the tokens."""
     prompts = {pool.places[int(token)][:2] for token in tokens}
     return {
         unit.emotion: sum(number == own for number, _ in prompts) / max(unit.n_samples, 1)

@@ -150,7 +150,6 @@ class NormTable:
         return found[found["position"] == "content"] if self.content else found
 
     def _rows(self, found: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """The wanted rows of tables one after another."""
         if not found:
             return pd.DataFrame()
         rows = pd.concat(found, ignore_index=True)
