@@ -43,9 +43,7 @@ def sole(descriptor: int, path: str | os.PathLike[str]) -> int:
 def check_header(path: str | os.PathLike[str], *, follow: bool = True) -> None:
     """Check the length of the header of a safetensors file, before its parser reads the file.
 
-    Args:
-        path: The file.
-        follow: False to refuse a symbolic link.
+    `follow=False` refuses a symbolic link.
 
     Raises:
         OSError: It cannot be opened, or is no regular file.
@@ -78,9 +76,7 @@ def kind_of(mode: int) -> str:
 def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> BufferedReader:
     """A regular file, open for reading.
 
-    Args:
-        path: The file.
-        follow: False to refuse a symbolic link.
+    `follow=False` refuses a symbolic link.
 
     Raises:
         OSError: It is missing, cannot be opened, or is no regular file; `strerror` says which.

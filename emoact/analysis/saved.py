@@ -251,10 +251,7 @@ class SavedAnalysis(Description):
     ) -> Directions:
         """The directions of a model at a site, `[layer, d_model]` by emotion.
 
-        Args:
-            folder: One of `models`.
-            site: One of `sites`.
-            kind: Another kind than the one that the analysis uses.
+        `kind` names another kind than the one that the analysis uses.
 
         Raises:
             RequestError: The analysis has no such model, site or kind.

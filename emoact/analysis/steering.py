@@ -80,12 +80,8 @@ def write_control_vector(path: Path, vectors: BlockVectors, *, model_hint: str) 
     """Write a GGUF control vector, the file that repeng's `ControlVector.import_gguf` reads.
 
     repeng and llama.cpp number blocks from 0 and have no vector for block 0, so that the first
-    tensor is `direction.1`.
-
-    Args:
-        path: A `.gguf` file; replaced when it is there.
-        vectors: The direction.
-        model_hint: transformers' `model_type`, such as `gpt2` or `llama`.
+    tensor is `direction.1`. `model_hint` is transformers' `model_type`, such as `gpt2`; a file that
+    is there is replaced.
 
     Raises:
         EmoactError: The file cannot be written.

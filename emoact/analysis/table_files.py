@@ -115,12 +115,8 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
 def check_rows(frame: pd.DataFrame, name: str, allowed: Mapping[str, Collection[str]]) -> None:
     """Check that the rows of a table are named as those of its analysis.
 
-    Views look rows up by these names, and make lists of all layers up to the last.
-
-    Args:
-        frame: The table.
-        name: Its name.
-        allowed: Values of `model`, `site` and `emotion`, and so of `model_a` and the like.
+    Views look rows up by these names, and make lists of all layers up to the last. `allowed` has
+    the values of `model`, `site` and `emotion`, and so of `model_a` and the like.
 
     Raises:
         ValueError: A row has another name; says which.

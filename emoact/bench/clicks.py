@@ -85,10 +85,7 @@ def click_times(
 ) -> list[ClickTime]:
     """Times of the link and of every tab of each page; those of an older version where it has them.
 
-    Args:
-        results: A results folder with an analysis.
-        rounds: Later clicks on each, 1 or more.
-        checkout: The code to serve.
+    `rounds` is the number of later clicks on each, 1 or more; `checkout` is the code to serve.
 
     Raises:
         RequestError: playwright or Chromium is not installed.

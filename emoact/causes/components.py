@@ -71,12 +71,8 @@ def collect_terms(
 ) -> Terms:
     """Pooled terms of every prompt, from one pass; the engine must read `target.sites`.
 
-    Args:
-        engine: The loaded model.
-        prompts: Their tokens.
-        target: The stream that is taken apart.
-        on_part: Called with the share that is done.
-        by_token: Of a single prompt, the terms of each position in place of pooled ones.
+    `on_part` is called with the share that is done. With `by_token`, of a single prompt, the terms
+    are those of each position in place of pooled ones.
 
     Raises:
         RequestError: The model has no such layer or no separate heads, or its heads do not sum to

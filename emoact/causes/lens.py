@@ -137,9 +137,7 @@ class Ends:
 def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
     """Tokens of the direction, beside the logits of the same rank in random directions.
 
-    Args:
-        ends: Of the direction first, then of the random ones.
-        strings: The text of every token that the direction names.
+    `ends` are those of the direction first, then those of the random ones.
 
     Returns:
         `tokens`: rows of `side`, `rank`, `token`, `token_id`, `logit`, `random_95`. `p_raised` and

@@ -149,10 +149,8 @@ class UpperLayers:
     ) -> list[Edited]:
         """Every text with hooks of the model changed.
 
-        Args:
-            edit: Gives the functions to attach, from the indices of the texts of a batch.
-            read: Layer whose input is read.
-            on_pass: Called after each pass; may raise to stop.
+        `edit` gives the functions to attach, from the indices of the texts of a batch; `on_pass` is
+        called after each pass and may raise to stop.
         """
         found: dict[int, Edited] = {}
         inputs: list[torch.Tensor] = []
@@ -241,11 +239,8 @@ class UpperLayers:
     ) -> list[np.ndarray]:
         """Log-probabilities of the scored tokens of some texts from their last hidden states.
 
-        Args:
-            unembedding: Of the model.
-            rows: The texts.
-            hidden: Of `[vector, text, pos, d_model]`.
-            before: Those without a change, of `[text, pos, d_model]`; None computes all logits.
+        `before` are the hidden states without a change, `[text, pos, d_model]`; None computes all
+        logits.
         """
         asked = [self._texts[text].asked for text in rows]
         places = [(place, at) for place, own in enumerate(asked) for at, _ in own]

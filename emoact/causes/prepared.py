@@ -66,16 +66,8 @@ def prepared(
 ) -> Prepared:
     """The run of a checked request, and the result where it is on disk already.
 
-    Args:
-        kind: Of the result.
-        request: What was asked for.
-        units: The files.
-        model: The model.
-        work: What the worker of this kind decodes.
-        rests_on: What names the result.
-        words: Of the shell command of the request, without what the model itself needs.
-        cost: The cost in words.
-        emotions: Classes that it is about; None for those of the files.
+    `words` are those of its shell command, without what the model itself needs. `emotions` are the
+    classes that it is about; None for those of the files.
 
     Raises:
         RequestError: The name of the run is not allowed, or the limit on workers is no number.
@@ -132,10 +124,6 @@ def time_of_passes(n_multiplied: float, model: ModelRequest) -> str:
     """`, about 9 min on 2 cores` for passes that write nothing; empty where a GPU is asked for.
 
     Rates of extractions say little about them: an extraction also writes what it computes.
-
-    Args:
-        n_multiplied: Multiplications of weights with activations.
-        model: The model, of which loading may take a known time.
     """
     if model.options.device not in ("auto", "cpu"):
         return ""

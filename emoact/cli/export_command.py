@@ -80,10 +80,7 @@ def write_steering_vector(path: Path, vectors: BlockVectors) -> Path:
 
     `SteeringVector(**torch.load(path, weights_only=True))` makes the vector. The library has no
     file format of its own; these are the two fields of its class, and loading them runs no code.
-
-    Args:
-        path: A `.pt` file; replaced when it is there.
-        vectors: The direction.
+    Files that are there are replaced.
 
     Raises:
         EmoactError: A file cannot be written.

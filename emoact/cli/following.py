@@ -28,15 +28,9 @@ def start_and_follow(
     """Start a run, show it until it has ended, and return its exit code.
 
     Ctrl-C and SIGTERM cancel the run, from the moment on that it exists; a run that was at work
-    before is left alone.
-
-    Args:
-        results: The results folder.
-        run_id: The run that `begin` starts.
-        begin: Starts it, or finds the run that is doing the same already.
-        detach: Print the run's id instead of following it.
-        as_json: Print a document.
-        finish: Prints what a finished run made, in place of the document.
+    before is left alone. `begin` starts the run, or finds the one that is doing the same already.
+    `finish` prints what a finished run made, in place of the document; with `detach` only the id is
+    printed.
     """
     from emoact.cli.terminal import follow
     from emoact.jobs.progress import read_run

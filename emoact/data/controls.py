@@ -29,9 +29,7 @@ LEAST_SHUFFLES = 20
 def lone_tokens(prompts: Sequence[Ids], content: Sequence[Span]) -> list[Ids]:
     """Every distinct content token by itself, behind what stands before the content.
 
-    Args:
-        prompts: Token ids of each prompt, with BOS or chat template where there is one.
-        content: Positions of the text of each prompt; without BOS a token stands alone.
+    Without BOS a token stands alone.
     """
     distinct = {
         int(token)
@@ -46,13 +44,8 @@ def shuffle_words(text: str, *, prompt_id: str, number: int, seed: int) -> str:
     """The whitespace-separated words of a prompt in a random order.
 
     Every order is equally likely, the original one included. It depends on the arguments alone, and
-    not on the label, on other prompts or on a library's random generator.
-
-    Args:
-        text: The prompt; punctuation stays with its word.
-        prompt_id: Id of the prompt.
-        number: Number of the shuffle, from 0.
-        seed: Seed of all draws.
+    not on the label, on other prompts or on a library's random generator. Punctuation stays with
+    its word.
     """
     words = text.split()
 

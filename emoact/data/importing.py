@@ -86,11 +86,8 @@ def columns_of(name: str, data: bytes) -> list[str]:
 def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
     """The same file with other names of columns.
 
-    Args:
-        name: Name of the file, which tells its format.
-        data: Its bytes.
-        columns: Name in the file to name of a field. Another column that has this name already
-            gets the ending ` (other)`.
+    `columns` has the name of a field by the name in the file. Another column that has this name
+    already gets the ending ` (other)`.
 
     Raises:
         RequestError: The file is malformed.

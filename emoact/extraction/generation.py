@@ -53,12 +53,8 @@ class Generator:
         """The prompts with their responses behind them, in their order.
 
         A response ends before the model's end-of-text token, or after `max_tokens`; it may be
-        empty.
-
-        Args:
-            prompts: None empty, and each with room for its response in the context.
-            generation: Length, and how tokens are chosen.
-            on_done: Told of every group; may raise to stop.
+        empty. No prompt is empty, and each leaves room for its response in the context. `on_done`
+        is told of every group and may raise to stop.
         """
         responses: list[list[int]] = [[] for _ in prompts]
         route = shortcut(self._bridge, ()) if self._direct else nullcontext()

@@ -60,11 +60,8 @@ def plan_passes(
 ) -> list[Pass]:
     """The passes that compute every prompt once.
 
-    Args:
-        prompts: Token ids of each prompt of one unit; none empty.
-        plan: The layout.
-        budget: Most tokens in a pass. A longer prompt gets a pass of its own.
-        fixed: Fixed cost of a pass in units of the cost of one token.
+    A prompt that is longer than `budget`, the most tokens of a pass, gets a pass of its own.
+    `fixed` is the fixed cost of a pass in units of the cost of one token.
 
     Raises:
         RequestError: A prompt is empty, or the budget is not positive.

@@ -170,17 +170,10 @@ def choose_plan(
 
     Where a pass of the work itself was compared, it is returned too.
 
-    Single prompts are always computed through every component of the bridge. A model that agrees
-    in no other way runs in that way too.
-
-    Args:
-        bridge: The loaded model.
-        prompts: Prompts of the run, in the order of its first unit.
-        others: Prompts to share passes with, where those of the run share none.
-        sites: Sites of the run; all of them are compared.
-        device: Device of the weights.
-        budgets: Tokens per pass of each plan.
-        direct: Whether to try first without the components whose hooks are not read.
+    Single prompts are always computed through every component of the bridge. A model that agrees in
+    no other way runs in that way too. The prompts are those of the run, in the order of its first
+    unit; `others` share passes where these share none. All sites of the run are compared. `direct`
+    tries first without the components whose hooks are not read.
     """
     ids = [prompt.ids for prompt in (*prompts, *others)]
     fixed = PASS_COST.get(device.type, PASS_COST["cpu"])

@@ -26,12 +26,9 @@ def shortcut(bridge: Any, names: Collection[str]) -> Iterator[bool]:
     """Put the model's own modules in place of components whose hooks are not read.
 
     Holds for weights as they were loaded: processed ones live in the components alone. GPT-2's
-    GELU, seven operations of a published formula, is computed by torch's one operation of the
-    same formula. The block is told whether attention can be any function of transformers.
-
-    Args:
-        bridge: The bridge; it is as it was when the block is left.
-        names: Names of the hooks that are read.
+    GELU, seven operations of a published formula, is computed by torch's one operation of the same
+    formula. The block is told whether attention can be any function of transformers. The bridge is
+    as it was when the block is left; `names` are those of the hooks that are read.
     """
     points = bridge.hook_dict
     read = {id(points[name]) for name in names if name in points}

@@ -85,12 +85,8 @@ def look_at(
 ) -> Looked:
     """Ask a host about a sentence; starts one where none has the model.
 
-    Args:
-        request: The model and the settings to treat the sentence with.
-        text: The sentence.
-        along: A vector on which every position is projected, with its site and layer.
-        apart: Take the projections apart into what heads, MLPs and embedding add, too.
-        patience_s: Longest wait.
+    `along` is a vector on which every position is projected, with its site and layer; with `apart`
+    the projections are taken apart into what heads, MLPs and embedding add, too.
 
     Raises:
         RequestError: The sentence is empty, too long, or has no tokens.
@@ -145,14 +141,9 @@ def continue_both(
 ) -> Continuations:
     """Ask a host to continue a prompt with and without a direction; starts one where needed.
 
-    Args:
-        request: The model and the settings to treat the prompt with.
-        text: The prompt.
-        layer: Layer at whose input the vector is added.
-        vector: The direction times its dose.
-        max_tokens: Most tokens of a continuation.
-        seed: Of the draws; both continuations use the same.
-        from_last: Add it from the last token of the prompt on, in place of every one after BOS.
+    `vector`, the direction times its dose, is added at the input of `layer`: from the last token of
+    the prompt on with `from_last`, else at every one after BOS. Both continuations have at most
+    `max_tokens` and use the same draws.
 
     Raises:
         RequestError: The prompt is empty or too long, or the direction does not fit the model.

@@ -45,11 +45,8 @@ def run_on_ray(
 ) -> None:
     """Compute and save every unit of a run that is not on disk yet.
 
-    Args:
-        config: What was asked for.
-        reporter: Receives the events of all workers.
-        plans: As for `run_units`; the first worker of a model chooses, the others follow.
-        engine_for: Loads a model; a function of a module, which workers import.
+    The first worker of a model chooses its plan, the others follow. `engine_for` is a function of a
+    module, which workers import.
 
     Raises:
         RequestError: As `run_units`, or a worker does not see the results folder.

@@ -77,12 +77,8 @@ def request_controls(
 ) -> ControlsRequest:
     """The request for these units; their models are looked for on this machine.
 
-    Args:
-        root: Results root.
-        units: Units to extract controls of.
-        settings: What decides the vectors.
-        allow_pickle_weights: Load weights that are stored as pickles. What the run of a unit says
-            of it does not count: the folder may come from another machine.
+    What the run of a unit says of pickled weights does not count, only `allow_pickle_weights`: the
+    folder may come from another machine.
 
     Raises:
         RequestError: A unit holds no texts or does not say how it was made, or something has to be

@@ -143,13 +143,7 @@ def _hand_over(
 
     The host has the run's model loaded already and computes the run as a new worker would, under
     its own process number. It gets the open file of the run's lock, so that the lock is held
-    without a gap.
-
-    Args:
-        directory: The run.
-        lock: Its lock, held by this process.
-        program: Module of the worker that would be started otherwise.
-        environment: Environment variables that this worker would get.
+    without a gap. `program` is the module of the worker that would be started otherwise.
     """
     hosts = _hosts()
     try:

@@ -65,11 +65,8 @@ def start_apart(
 ) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one.
 
-    Args:
-        words: The command.
-        log: Open file that takes its output; that of this process when None.
-        env: Its environment; that of this process when None.
-        pass_fds: Open files that it gets.
+    `log` takes its output. Without `log` or `env` it has those of this process; `pass_fds` are open
+    files that it gets.
 
     Raises:
         OSError: The system refused.

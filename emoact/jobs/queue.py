@@ -74,10 +74,7 @@ def shards_of(runs: Path, request_id: str) -> list[RunDirectory]:
 def join(runs: Path, lock: RunLock, *, waits: bool = True) -> int | None:
     """Put a run at the end of the queue, while `one_at_a_time`.
 
-    Args:
-        runs: Folder of the run directories.
-        lock: The run's lock, held.
-        waits: False for a run that stays out of the queue and starts at once.
+    A run that does not wait stays out of the queue and starts at once.
 
     Returns:
         Its place, 1 for the next; None when nothing is ahead of it.

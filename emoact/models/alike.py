@@ -97,12 +97,8 @@ def request_like(
 ) -> ModelRequest:
     """A request for the model and the settings that saved files were made with.
 
-    Args:
-        folder: Folder of the files.
-        configuration: Configuration that all of them record.
-        sites: Sites to read.
-        name: What resolves to the model, where that is known; else the folder says it.
-        allow_pickle_weights: True where the weights may come from a pickle.
+    All of the files record this configuration. `name` resolves to the model, where that is known;
+    else the folder says it.
 
     Raises:
         RequestError: The files record no configuration, or another version of their model, or none,

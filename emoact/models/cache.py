@@ -52,11 +52,8 @@ def file_sha256(
 ) -> str:
     """Hex SHA-256 of a file, remembered while its path, size, times and inode stay the same.
 
-    Args:
-        path: The file.
-        again: True to read the file where its hash is remembered: a disk can change a bit on its
-            own, which moves no time.
-        check_cancelled: Called between blocks; may raise to stop.
+    `again` reads the file where its hash is remembered, too: a disk can change a bit on its own,
+    which moves no time. `check_cancelled` is called between blocks and may raise to stop.
 
     Raises:
         EmoactError: The file cannot be read, or changes while it is.

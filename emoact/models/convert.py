@@ -66,12 +66,8 @@ def convert_gguf(
 ) -> Path:
     """Hugging Face directory of a GGUF file, converted on the first call.
 
-    Args:
-        gguf: GGUF file.
-        sha256: Hash of the file, which names the directory.
-        weight_source: Origin of the weights, for the record.
-        beside: Files to keep in the directory, such as terms of use.
-        on_step: Receives the number of bytes written; may raise to stop.
+    The hash names the directory, in which the files `beside` are kept, such as terms of use.
+    `on_step` receives the number of bytes written and may raise to stop.
 
     Raises:
         EmoactError: transformers cannot read the file, or the cache cannot be written.

@@ -28,10 +28,8 @@ def ensure_model(
 ) -> ModelSource:
     """Install, download or convert a model where needed, and return its source, ready to load.
 
-    Args:
-        source: The model.
-        accept_terms: True once a person has accepted the terms of use of its weights.
-        on_step: Receives progress; may raise to stop.
+    `accept_terms` says that a person has accepted the terms of use of its weights. `on_step`
+    receives progress and may raise to stop.
 
     Raises:
         RequestError: The model has terms of use that were not accepted.

@@ -96,11 +96,7 @@ def load_model(
 ) -> LoadedModel:
     """Model ready for forward passes: eager attention, no gradients, weights as in `options`.
 
-    Args:
-        source: An installed model.
-        options: Device, dtype and processing of the weights, among others.
-        allow_pickle_weights: True where the weights may come from a pickle.
-        again: True to read weights whose hash is remembered before they are loaded.
+    `again` reads weights whose hash is remembered before they are loaded.
 
     Raises:
         ChangedWeightsError: The weights are not those that were installed.

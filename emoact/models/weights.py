@@ -123,12 +123,8 @@ def check_weights(source: ModelSource, files: Sequence[Path], *, again: bool = F
     """Hash of the weights of an installed model, once they are known to be unchanged.
 
     A converted model has the hash of its conversion. In the cache of the hub a large file has the
-    name of its hash; any other file of a commit keeps the hash of its first loading.
-
-    Args:
-        source: The model.
-        files: Its weight files.
-        again: True to read files whose hash is remembered.
+    name of its hash; any other file of a commit keeps the hash of its first loading. `again` reads
+    files whose hash is remembered.
 
     Returns:
         The SHA-256 of the only file, or of the names and hashes of several.

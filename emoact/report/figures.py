@@ -50,15 +50,9 @@ def to_svg(
 ) -> str:
     """The chart as one `svg` element without script, with a colour scheme for light and for dark.
 
-    Text stays text. The same chart gives the same bytes.
-
-    Args:
-        chart: What to draw.
-        name: Letters, digits and hyphens; unique among the figures of a page.
-        title: The figure in one sentence, for readers who cannot see it.
-        labels: Every emotion of the results, so that each keeps its colour; those of the chart
-            are added.
-        say: Translation of the words of the chart.
+    Text stays text. The same chart gives the same bytes. `name` is unique among the figures of a
+    page: letters, digits and hyphens. `title` is the figure in one sentence, for readers who cannot
+    see it. Every emotion of `labels` and of the chart keeps its colour.
     """
     drawing = Drawing(chart, [*labels, *_labels_of(chart)], say)
     written = io.StringIO()

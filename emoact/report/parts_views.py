@@ -30,15 +30,9 @@ def view_blocks(
     """Every view of the report once: its title and question, then each of its choices.
 
     English has the sentences of the page. Another language has sentences of its own for the views
-    that it knows, and for the others the English ones with a note.
-
-    Args:
-        source: What the views are of.
-        views: In the order of the pages.
-        words: Language of the report.
-        random: Models whose weights are random; their answers are left out.
-        badges: Cautions that stand before every figure.
-        first: Number of the first figure of a view; no two of a document may have one name.
+    that it knows, and for the others the English ones with a note. Answers about models with random
+    weights are left out; `badges` stand before every figure. `first` is the number of the first
+    figure of a view; no two of a document may have one name.
     """
     blocks: list[Block] = []
     for view in views:

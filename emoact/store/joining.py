@@ -28,9 +28,6 @@ _TOGETHER = ("model_name", "n_layers", "d_model", "sites", "configuration")
 def part_files(path: Path) -> tuple[Path, ...]:
     """Files of the parts of a unit, in order, where the unit's own file is not there.
 
-    Args:
-        path: The unit's file under the name of the contract.
-
     Raises:
         FileRefusedError: Parts are missing, or are of two divisions.
     """
@@ -89,9 +86,7 @@ def check_alike(path: Path, units: Iterable[Unit]) -> None:
 def join_parts(path: Path, units: Sequence[Unit]) -> Unit:
     """The unit that the parts make together.
 
-    Args:
-        path: Path that the unit has by the name of the contract.
-        units: The parts, in order.
+    `path` is the one that the unit has by the name of the contract.
 
     Raises:
         FileRefusedError: They are not of one model, or were not made alike.

@@ -38,13 +38,9 @@ def unit_configuration(
 ) -> dict[str, Any]:
     """Content of the unit key, tokens apart.
 
-    Args:
-        model: The model; its commit is None where it is not known before a download.
-        prompts: Those of the unit's emotion, in order.
-        options: Settings that decide the values of an activation.
-        store: Name of the store; stated for others than pickles only, whose keys are older.
-        weight_sha256: Hash of weights that the commit alone does not fix, or None. Units from
-            before it was stated lack it.
+    The commit of the model is None where it is not known before a download. `store` is stated for
+    others than pickles only, whose keys are older; `weight_sha256` for weights that the commit
+    alone does not fix. Units from before it was stated lack it.
     """
     stored: dict[str, Any] = {} if weight_sha256 is None else {WEIGHTS: weight_sha256}
     if store != "pickle":

@@ -141,12 +141,8 @@ class ResultsRoot:
     def unit_path(self, folder: str, emotion: str, *, store: str | None = None) -> Path:
         """File of one (model folder, emotion, part).
 
-        Args:
-            folder: Folder of the model.
-            emotion: Label: the emotion, with its part where there are several.
-            store: Name of its store; None takes the file that is there, in the order of `STORES`,
-                and that of the default store where none is. An emotion whose parts are there has
-                the ending of theirs.
+        Without `store`, the file that is there in the order of `STORES`, and that of the default
+        store where none is. An emotion whose parts are there has the ending of theirs.
         """
         return self._inside(*self._unit(folder, emotion, store))
 

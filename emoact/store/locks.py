@@ -19,10 +19,8 @@ _PAUSE_S = 0.01
 def try_lock(descriptor: int, *, wait: bool = False, shared: bool = False) -> bool | None:
     """Lock an open file; None where the file system has no locks.
 
-    Args:
-        descriptor: The open file.
-        wait: Wait until it is free; otherwise False is returned when another process holds it.
-        shared: Take a lock that others may share, in place of an exclusive one.
+    With `wait` it waits until the file is free; otherwise it returns False when another process
+    holds it. A `shared` lock is one that others may share.
 
     Raises:
         OSError: The file system refused for another reason.

@@ -173,12 +173,7 @@ def unit_lock(
     Without it, two runs could put their files and their records in place crosswise, and the record
     would describe the other run's file. It ends with its process, however that ends. Where the file
     system has no locks, no other run is kept out here; recording refuses to work there.
-
-    Args:
-        root: The results folder.
-        folder: Folder of the model.
-        emotion: Label.
-        while_waiting: Called again and again until the unit is free; may raise to give up.
+    `while_waiting` is called again and again until the unit is free; it may raise to give up.
 
     Raises:
         EmoactError: The lock file cannot be made.

@@ -157,13 +157,9 @@ _STORAGE_TAIL = b"Ntq\x04Q.\x80\x02]q\x00X\x01\x00\x00\x000q\x01a."
 def array_start(shape: tuple[int, ...], *, position: int, first: bool) -> bytes:
     """The opcodes before the bytes of a float32 array in C order.
 
-    They are the same at every position that differs by a multiple of the alignment.
-
-    Args:
-        shape: Its shape.
-        position: Where in the file they are written; the array's bytes then start at a multiple of
-            the alignment.
-        first: True for the first array of the file.
+    They are the same at every position that differs by a multiple of the alignment. At `position`
+    in the file the opcodes are written; the array's bytes then start at a multiple of the
+    alignment.
     """
     before = (_FIRST_EMPTY if first else _EMPTY) + MARK
     size = 4 * math.prod(shape)

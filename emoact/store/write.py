@@ -79,13 +79,7 @@ def lay_out(
 ) -> AbstractContextManager[UnitFile]:
     """A contract pickle with a place for every array of a unit, removed unless it gets its name.
 
-    Args:
-        target: Its later name.
-        layout: Shapes of its arrays.
-        tokens: Token ids of each sample.
-        token_strings: The same as strings.
-        labels: One for each sample.
-        metadata: Plain values. Others of the same length can take their place at the end.
+    Other metadata of the same length can take the place of these at the end.
 
     Raises:
         EmoactError: The parts do not fit together, there is no room, or the folder cannot be

@@ -85,9 +85,7 @@ def show(results: str, cards: Sequence[UnitCard]) -> None:
 def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
     """An expander with every finding, its meaning and a button to the view that shows it.
 
-    Args:
-        found: In reading order.
-        several: Name the model of each.
+    `several` names the model of each.
     """
     if not found:
         st.caption(

@@ -35,10 +35,8 @@ _NEUTRAL = "neutral"
 def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalysis | None:
     """The analysis to show; None where the page has said what it needs and offered it.
 
-    Args:
-        results: The results folder.
-        needs: What the page wants to show, to complete "... needs an analysis".
-        n_models: Models that an analysis has to hold.
+    `needs` is what the page wants to show, to complete "... needs an analysis", of at least
+    `n_models`.
     """
     watched = watched_job(results, "analyze")
     made = None if watched is None else made_by_job(results, watched)

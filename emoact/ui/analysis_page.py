@@ -39,10 +39,7 @@ _SECOND = "data/contrast.jsonl"
 def show(page: str, *, needs: str, n_models: int = 1) -> None:
     """Draw a page of the chosen analysis, or what it needs to have one.
 
-    Args:
-        page: Name of the page in the records of the views.
-        needs: Subject of "... needs an analysis".
-        n_models: Models that the analysis has to hold.
+    `needs` is the subject of "... needs an analysis", of at least `n_models` models.
     """
     results = results_folder()
     saved = analyse_panel.open_analysis(results, needs=needs, n_models=n_models)

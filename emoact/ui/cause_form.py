@@ -32,14 +32,9 @@ def start_form(
 ) -> None:
     """The cost of a request, its command, and the button that starts it.
 
-    Args:
-        asked: The request.
-        words: On the button.
-        key: Of the button.
-        prepare: Checks the request; once more when the button is pressed.
-        files: What the request is of.
-        following: Key of the session state that takes the id of a result to show next.
-        refused: Title of the box with the reason why it cannot be computed.
+    `prepare` checks the request, once more when the button is pressed. `following` is the key of
+    the session state that takes the id of a result to show next; `refused` is the title of the box
+    with the reason why it cannot be computed.
     """
     checked = _check(key, asked, files, prepare)
     if checked.error is not None:

@@ -136,15 +136,8 @@ def show_chart(
 ) -> Any:
     """Draw a chart with its caption, and return what was selected in it.
 
-    Args:
-        chart: At least one panel.
-        styles: A style for every emotion among its marks.
-        key: Of the chart on its page; letters, digits and hyphens.
-        name: Of image files, without an ending.
-        caption: What it shows and of what, for a reader who has only the image.
-        alt: The chart in one sentence.
-        badges: What marks the figure wherever it goes.
-        options: Passed to `st.plotly_chart`.
+    `caption` says what it shows and of what, for a reader who has only the image; `alt` says it in
+    one sentence. `badges` mark the figure wherever it goes. `options` go to `st.plotly_chart`.
     """
     drawn = figure(
         chart,
@@ -184,14 +177,8 @@ def export_row(
 ) -> None:
     """Exports: the table as CSV, the chart as SVG and PNG, and the shell command of the table.
 
-    Args:
-        data: Exactly what is drawn.
-        key: Of the buttons.
-        name: Of the files, without an ending.
-        box: Key of the chart, as given to `show_chart`, where it is another one.
-        command: What to type in a shell; nothing is said when it is empty.
-        badges: Become a column, so that they cannot be lost.
-        images: Offer the chart; False where a table stands alone.
+    `box` is the key of the chart, as given to `show_chart`, where it is another one; without
+    `images` the table stands alone. Badges become a column, so that they cannot be lost.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         download(

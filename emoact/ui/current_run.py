@@ -42,9 +42,7 @@ def runs_of(results: str) -> list[RunSummary]:
 def launched(prepare: Callable[[], AnyConfig], *, title: str) -> str | None:
     """The id of the run that was started; None when it could not, which becomes a box.
 
-    Args:
-        prepare: Makes the config of the run.
-        title: Of the box.
+    `prepare` makes the config of the run.
     """
     try:
         started = launch.start(prepare())
@@ -117,10 +115,7 @@ def watched_job(
 ) -> str | None:
     """The run of that kind to show; its id then stands in the address.
 
-    Args:
-        results: The results folder.
-        kind: Kind of run.
-        belongs: True for the runs of this page where several pages start runs of the kind.
+    `belongs` tells the runs of this page where several pages start runs of the kind.
     """
     runs, named = _runs(results, kind)
     active = (run.id for run in runs if run.active)

@@ -106,12 +106,9 @@ def show(
 ) -> None:
     """Draw the row of steps, and the next one as a button.
 
-    Args:
-        results: The results folder.
-        after: Step that the page itself is about; its button is not drawn again.
-        here: The page, where it is one of two that its step needs.
-        primary: The button is the main one of the page.
-        button: Draw the button.
+    `after` is the step that the page itself is about, whose button is not drawn again; `here` is
+    the page, where it is one of two that its step needs. `primary` makes the button the main one of
+    the page.
     """
     found = steps(results)
     if after and not found[1].done:

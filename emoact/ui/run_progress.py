@@ -143,10 +143,6 @@ def throughput_figure(history: tuple[tuple[float, float], ...], scheme: Scheme) 
 
     Drawn once for all who watch: putting a figure together is most of a live part's time. A figure
     that was given to Streamlit is not changed afterwards.
-
-    Args:
-        history: (elapsed seconds, tokens/s), at least one point.
-        scheme: Light or dark.
     """
     ink = INK[scheme]
     small = {"size": 11, "color": ink.muted}

@@ -72,13 +72,8 @@ def typed_sentence(
 ) -> Looked | None:
     """Draw the form; what the model answered, or None where there is nothing to show yet.
 
-    Args:
-        request: The model, and the settings of the saved files.
-        configuration: What the files record.
-        along: As in `look_at`.
-        asked_of: Name of that direction; an answer about another one is not shown, and asked for
-            again while the model is loaded.
-        apart: As in `look_at`.
+    `asked_of` names the direction of `along`: an answer about another one is not shown, and asked
+    for again while the model is loaded. `along` and `apart` are as in `look_at`.
     """
     with (
         st.form("sentence-form", border=False),

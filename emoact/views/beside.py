@@ -42,10 +42,8 @@ BESIDE = Control[Analysed](
 def of_both(show: Show, *, stacked: bool = False) -> Show:
     """A view of one model that draws a second one with it where it is asked to.
 
-    Args:
-        show: Of one model.
-        stacked: The second one has panels of its own below those of the first, as its axes or
-            cells are its own.
+    `stacked` panels of the second one are below those of the first, as its axes or cells are its
+    own.
     """
     join, where = (
         (_below, "Below")
@@ -83,9 +81,7 @@ def of_both(show: Show, *, stacked: bool = False) -> Show:
 def said_of_both(answer: Answer, *, named: bool = False) -> Answer:
     """The sentences on each of the models that are drawn.
 
-    Args:
-        answer: Of one model.
-        named: Its sentences name the model.
+    With `named` the sentences name the model themselves.
     """
 
     def said(source: Analysed, choice: Choice, shown: Shown) -> list[str]:

@@ -59,14 +59,9 @@ def grid_chart(
 ) -> Chart:
     """Layers from bottom to top, positions or tokens from left to right.
 
-    Args:
-        values: Norms `[layer, column]`; NaN where there is none.
-        columns: Words below each column.
-        column_title: Title of the columns.
-        title: Quantity of the colours.
-        hover: Words of each column in the hover.
-        log: Colours by the logarithm; the hover has the norm itself.
-        end: Of ratios, the one at which the colours end above 1, and below it its inverse.
+    `values` are norms `[layer, column]`, NaN where there is none; `log` colours them by their
+    logarithm, and the hover has the norm itself. `end` is the ratio at which the colours end above
+    1, and below it its inverse.
     """
     n_layers, n_columns = values.shape
     cells = Cells(

@@ -16,10 +16,8 @@ _KEY = Key(name="selected prompt", kind="marker", symbol="circle-open")
 def ringed(chart: Chart, marked: Marked) -> Chart:
     """The chart with a ring around the prompt, and the chart itself where it is not drawn.
 
-    Args:
-        chart: Points whose rows of `data` begin with emotion and id, or boxes of emotions whose
-            `texts` are ids.
-        marked: The prompt.
+    The rows of `data` of points begin with emotion and id; boxes are of emotions, and their `texts`
+    are ids.
     """
     rows = [
         [dataclasses.replace(panel, marks=[*panel.marks, *_rings(panel, marked)]) for panel in row]

@@ -52,13 +52,8 @@ def figure(
 ) -> go.Figure:
     """A plotly figure of a chart, with its caption, which is part of every image made of it.
 
-    Args:
-        chart: At least one panel.
-        styles: A style for every emotion among the marks.
-        scheme: Light or dark.
-        caption: Text below; nothing in it is read as markup.
-        badges: What marks the figure, such as random weights; said first and in a colour.
-        narrow: Panels one below the other, for the screen of a phone.
+    Nothing in the caption is read as markup. `badges` mark the figure, such as random weights,
+    first and in a colour; `narrow` puts panels one below the other, for the screen of a phone.
     """
     paint = Paint(styles=styles, scheme=scheme)
     letters, width = (_LETTERS_NARROW, _WIDTH_NARROW) if narrow else (_LETTERS, _WIDTH)

@@ -99,14 +99,8 @@ def table(
 
     A row with a layer is the probe at that layer. A row without one is a classifier as a whole: a
     baseline, or the headline probe as the median over its layers. An analysis of an earlier version
-    has the share of right decisions in its place.
-
-    Args:
-        probes: Rows of the table of one model.
-        baselines: Likewise.
-        headline: Likewise.
-        evaluation: Key of `EVALUATIONS`.
-        probe: Key of `PROBES`, drawn layer by layer.
+    has the share of right decisions in its place. The rows are those of one model, of one of
+    `EVALUATIONS` and, layer by layer, of one of `PROBES`.
     """
     columns = ["model", "emotion", "site", "layer", "classifier", *_FIGURES]
     layered = probes[(probes["evaluation"] == evaluation) & (probes["probe"] == probe)]

@@ -180,11 +180,7 @@ def token_chart(
 ) -> Chart:
     """Projections of the tokens of a text in their order, above bands of saved prompts.
 
-    Args:
-        strings: Tokens.
-        values: Projection of each, in model units; 0 is the mean of neutral.
-        bands: Drawn below the line.
-        key: What they mean.
+    `values` are in model units; 0 is the mean of neutral.
     """
     line = Line(
         x=list(range(len(strings))),
