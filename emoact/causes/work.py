@@ -8,11 +8,9 @@ from typing import Any
 
 from emoact.causes import ablate, heads, lens, patterns, project, steer
 from emoact.causes.ablate_run import found_ablations
-from emoact.causes.heads_run import found_heads
-from emoact.causes.lens_run import found_lens
+from emoact.causes.direction_run import found_heads, found_lens, found_projections
 from emoact.causes.loaded import Loaded, saved_model
 from emoact.causes.patterns_run import found_patterns
-from emoact.causes.project_run import found_projections
 from emoact.causes.saved import save_once
 from emoact.causes.steer_run import found_effects
 from emoact.decode import decode

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from emoact.causes.direction import Extremes, Passage, SavedDirection
-from emoact.causes.lens_run import ends_of, token_strings
+from emoact.causes.direction_run import ends_of, token_strings
 from emoact.causes.project import LONGEST, passages_of
 from emoact.cli import main
 from emoact.errors import RequestError

@@ -11,12 +11,14 @@ from jaxtyping import Float64, Int
 
 from emoact.measures import Cell, Columns, Measure
 from emoact.sites import SiteName
-from emoact.stats.across.procrustes import held_out_procrustes
-from emoact.stats.across.raw_cosine import RawCosine, compare_raw, relabelled_directions
-from emoact.stats.across.score_corr import (
+from emoact.stats.across.directions import (
+    RawCosine,
     ScoreCorrelation,
+    compare_raw,
     correlate_scores,
+    held_out_procrustes,
     partial_ranks,
+    relabelled_directions,
     score_corr_test,
 )
 from emoact.stats.across.similarity import (

@@ -8,9 +8,14 @@ from scipy.stats import rankdata, spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
-from emoact.stats.across.procrustes import carried_cosines, held_out_procrustes
-from emoact.stats.across.raw_cosine import compare_raw, relabelled_directions
-from emoact.stats.across.score_corr import correlate_scores, partial_ranks
+from emoact.stats.across.directions import (
+    carried_cosines,
+    compare_raw,
+    correlate_scores,
+    held_out_procrustes,
+    partial_ranks,
+    relabelled_directions,
+)
 from emoact.stats.across.shared import MAX_SHARED, sampled_rows
 from emoact.stats.across.similarity import (
     cka_matrices,

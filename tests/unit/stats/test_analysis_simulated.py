@@ -7,7 +7,7 @@ standard errors of it; the value as stated, with its few digits, must agree afte
 import numpy as np
 import pytest
 
-from emoact.stats.across.procrustes import carried_cosines
+from emoact.stats.across.directions import carried_cosines
 from emoact.stats.across.similarity import cka_matrices, similarity_map
 from emoact.stats.cosine import (
     noise_expectation,
