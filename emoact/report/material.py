@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoact.analysis.listing import list_analyses
+from emoact.analysis.saved import SavedAnalysis
 from emoact.causes import ablate, steer
 from emoact.causes.heads import saved_heads
 from emoact.causes.lens import saved_lenses
 from emoact.causes.saved import SavedCause, saved_causes
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
-from emoact.report.phase3 import Phase3, newest_phase3
 from emoact.schema import Dataset, Finding, Prompt
 from emoact.stats.audit import audit_dataset
 from emoact.stats.audit.outcome import AuditReport
@@ -29,7 +31,57 @@ from emoact.store.summaries import measures_of
 from emoact.store.summaries.joining import labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.views.activations import findings as findings_of
+from emoact.views.analysed import Analysed
 from emoact.views.theme import emotion_order
+
+_MIXED = "mixed comparison: "
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase3:
+    """A saved analysis.
+
+    Attributes:
+        current: True if it is of the files that are in the folder now.
+    """
+
+    source: Analysed
+    current: bool
+
+    @property
+    def mixed(self) -> list[str]:
+        """Fields in which the units differed although they were compared."""
+        badges = self.source.saved.badges
+        return [badge.removeprefix(_MIXED) for badge in badges if badge.startswith(_MIXED)]
+
+
+def newest_phase3(
+    root: ResultsRoot, hashes: Collection[str]
+) -> tuple[Phase3 | None, tuple[str, ...]]:
+    """The newest analysis of the files with these hashes, else the newest of any that can be read.
+
+    Returns:
+        The analysis, and the reasons for which newer ones cannot be read.
+    """
+    stale = None
+    unread = []
+    for row in list_analyses(root):
+        if row.problem is not None:
+            unread.append(f"{row.id}: {row.problem}")
+            continue
+        try:
+            saved = SavedAnalysis.open(root.analysis_dir(row.id))
+            source = Analysed(saved=saved, read=functools.cache(saved.table))
+            # A damaged table has to show before a word is written.
+            for name in saved.tables:
+                source.read(name)
+        except FileRefusedError as error:
+            unread.append(f"{row.id}: {error.reason}")
+            continue
+        if all(each.sha256 in hashes for each in saved.inputs):
+            return Phase3(source=source, current=True), tuple(unread)
+        stale = stale or Phase3(source=source, current=False)
+    return stale, tuple(unread)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -20,9 +20,8 @@ from emoact.report.document import (
     listing,
     marked,
 )
-from emoact.report.material import Material
+from emoact.report.material import Material, Phase3
 from emoact.report.parts_views import view_blocks
-from emoact.report.phase3 import Phase3
 from emoact.report.words import Words
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE

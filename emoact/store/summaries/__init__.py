@@ -1,6 +1,11 @@
 """Summaries of activation files: what pages need of a file, measured once and kept beside it."""
 
-from emoact.store.summaries.grid import Measured, measures_of
-from emoact.store.summaries.keeping import kept_measures, known_measures, unit_measures
+from emoact.store.summaries.grid import (
+    Measured,
+    kept_measures,
+    known_measures,
+    measures_of,
+    unit_measures,
+)
 
 __all__ = ["Measured", "kept_measures", "known_measures", "measures_of", "unit_measures"]
