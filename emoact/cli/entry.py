@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from emoact.cli import (
     analyze_command,
-    audit_command,
     bench_command,
     cause_commands,
+    check_commands,
     demo_command,
     direction_commands,
     extract_command,
@@ -23,7 +23,6 @@ from emoact.cli import (
     sentence_command,
     slurm_command,
     transfer_command,
-    verify_command,
     view_command,
 )
 from emoact.cli.output import print_error, say
@@ -42,8 +41,7 @@ _COMMANDS = (
     run_commands,
     file_commands,
     sentence_command,
-    verify_command,
-    audit_command,
+    check_commands,
     analyze_command,
     view_command,
     transfer_command,

@@ -1,8 +1,9 @@
-"""`emoact verify`: hashes, contract and values of saved files, and recomputed activations."""
+"""`emoact verify` and `audit`: what is wrong with saved files, and confounds of a data set."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, say
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    """Add `emoact verify`."""
+    """Add the commands."""
     verify = add_command(
         commands,
         "verify",
@@ -34,6 +35,21 @@ def add(commands: Any) -> None:
     )
     add_options(verify, "--seed", help="seed of the sample of prompts")
     add_options(verify, "--json")
+    audit = add_command(
+        commands,
+        "audit",
+        about="Audit a data set for confounds: length, punctuation, words, duplicates.",
+        example="emoact audit --dataset data/prompts.jsonl",
+        run=_audit,
+    )
+    add_options(audit, "--dataset")
+    audit.add_argument(
+        "--model",
+        metavar="NAME|ID|PATH",
+        help="installed model, to compare lengths in its tokens as well",
+    )
+    add_options(audit, "--seed", help="seed of permutations and folds")
+    add_options(audit, "--json")
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -126,3 +142,27 @@ def _print(
         )
     verdict = "no problem found" if ok else "problems found"
     print_line(f"{report.n_files} files, {report.n_bytes / 1e6:,.0f} MB: {verdict}")
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from emoact.stats.audit import command
+
+    tokenizer_json = None if arguments.model is None else _tokenizer(arguments.model)
+    report = command.run(
+        arguments.dataset,
+        seed=arguments.seed,
+        tokenizer_json=tokenizer_json,
+        on_step=lambda step: say(f"checking {step}"),
+    )
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        print_line(command.render_text(report).removesuffix("\n"))
+    return 0 if report.ok else 1
+
+
+def _tokenizer(model: str) -> Path:
+    from emoact.cli.model_commands import installed
+    from emoact.models.resolve import resolve_model
+
+    return installed(resolve_model(model)) / "tokenizer.json"
