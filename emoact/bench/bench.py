@@ -61,7 +61,8 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
     dataset = read_prompts(request.dataset)
     load_before = _load_average()
     say(f"loading {request.model}")
-    subject = Subject(request.model, _units(dataset), request.device)
+    units = [[prompt.text for prompt in dataset.of(emotion)] for emotion in dataset.emotions]
+    subject = Subject(request.model, units, request.device)
     ways = subject.ways()
     say("comparing the answers")
     differences = largest_differences(ways, [group[:_COMPARED] for group in subject.groups])
@@ -105,10 +106,6 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         whole_run=whole_run,
         memory=tuple(memory_curve(subject, say=say)) if request.memory else (),
     )
-
-
-def _units(dataset: Dataset) -> list[list[str]]:
-    return [[prompt.text for prompt in dataset.of(emotion)] for emotion in dataset.emotions]
 
 
 def _whole_run(

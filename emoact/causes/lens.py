@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Int
 
 from emoact import numbers
 from emoact.causes.chosen import (
@@ -151,7 +151,7 @@ def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
     ):
         outward = sign * values
         share[side] = float(np.mean(outward[:, 0] >= outward[0, 0]))
-        limit = sign * _upper(outward[1:])
+        limit = sign * np.quantile(outward[1:].astype(np.float64), 0.95, axis=0)
         rows += [
             {
                 "side": side,
@@ -169,10 +169,6 @@ def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
         "p_lowered": share["lowered"],
         "above_random": {side: p <= ALPHA / 2 for side, p in share.items()},
     }
-
-
-def _upper(values: Float[np.ndarray, "draw rank"]) -> Float64[np.ndarray, " rank"]:
-    return np.asarray(np.quantile(values.astype(np.float64), 0.95, axis=0))
 
 
 def saved_lenses(root: ResultsRoot) -> tuple[SavedCause, ...]:

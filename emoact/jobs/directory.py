@@ -118,6 +118,16 @@ def _overwrite(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
+class _File:
+    """Path of a file of a run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDirectory, _owner: type) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The files of one run.
@@ -133,40 +143,20 @@ class RunDirectory:
         """Name of the run."""
         return self.path.name
 
-    @property
-    def config_path(self) -> Path:
-        """The request; written once."""
-        return self.path / "config.json"
-
-    @property
-    def status_path(self) -> Path:
-        """State and heartbeat; replaced twice a second."""
-        return self.path / "status.json"
-
-    @property
-    def events_path(self) -> Path:
-        """Events; appended to."""
-        return self.path / "events.jsonl"
-
-    @property
-    def log_path(self) -> Path:
-        """Output of the worker."""
-        return self.path / "worker.log"
-
-    @property
-    def plan_path(self) -> Path:
-        """Choices of the first start."""
-        return self.path / "plan.json"
-
-    @property
-    def cancel_path(self) -> Path:
-        """Cancel flag: there when the worker was asked to stop."""
-        return self.path / "cancel"
-
-    @property
-    def lock_path(self) -> Path:
-        """Lock, held while the worker runs."""
-        return self.path / "lock"
+    config_path = _File("config.json")
+    """The request; written once."""
+    status_path = _File("status.json")
+    """State and heartbeat; replaced twice a second."""
+    events_path = _File("events.jsonl")
+    """Events; appended to."""
+    log_path = _File("worker.log")
+    """Output of the worker."""
+    plan_path = _File("plan.json")
+    """Choices of the first start."""
+    cancel_path = _File("cancel")
+    """Cancel flag: there when the worker was asked to stop."""
+    lock_path = _File("lock")
+    """Lock, held while the worker runs."""
 
     def exists(self) -> bool:
         """True when there is such a directory; a link is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import fnmatch
 import functools
+import glob
 import hashlib
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ def part_files(path: Path) -> tuple[Path, ...]:
         return ()
     emotion, found = named[0], dict[Part, Path]()
     for store in reversed(STORES):
-        pattern = unit_file_name(f"{_escaped(emotion)}.part-*", store.suffix)
+        pattern = unit_file_name(f"{glob.escape(emotion)}.part-*", store.suffix)
         for name in fnmatch.filter(names_in(path.parent), pattern):
             split = split_unit_file_name(name)
             part = Part.of(split[0]) if split is not None and split[1] is store else None
@@ -57,11 +58,6 @@ def part_files(path: Path) -> tuple[Path, ...]:
             remedy="Wait for the run that writes them, resume it, or extract the unit again.",
         )
     return tuple(found[part] for part in sorted(found))
-
-
-def _escaped(emotion: str) -> str:
-    # Labels are letters, digits, `_` and `-`; other files may have any name.
-    return "".join(f"[{character}]" if character in "*?[" else character for character in emotion)
 
 
 def check_alike(path: Path, units: Iterable[Unit]) -> None:

@@ -85,7 +85,7 @@ def lexis_sentence(report: AuditReport) -> str:
     apart = f" ({', '.join(parts)})" if parts else ""
     return (
         f"Bag of words: held-out accuracy {whole.value:.2f}{apart}, chance {whole.chance:.2f} "
-        f"({_p(whole)})."
+        f"(p = {whole.p:.3f})."
     )
 
 
@@ -158,7 +158,3 @@ def _row(check: Check) -> dict[str, str]:
 
 def _corrected(test: Test) -> float:
     return test.p if test.p_adjusted is None else test.p_adjusted
-
-
-def _p(test: Test) -> str:
-    return f"p = {test.p:.3f}"

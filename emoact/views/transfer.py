@@ -208,10 +208,6 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     return [Caution(f"{prose(found.message)}. {prose(found.remedy or '')}".strip())]
 
 
-def _terms(source: Analysed, choice: Choice) -> dict[str, str]:
-    return {**vector_terms(source, choice), **TERMS}
-
-
 TRANSFER = View[Analysed](
     name="transfer",
     page="directions",
@@ -227,7 +223,7 @@ TRANSFER = View[Analysed](
     show=of_both(show),
     # Its sentences name the model, as those of the shell do.
     answer=said_of_both(answer, named=True),
-    terms=_terms,
+    terms=lambda source, choice: {**vector_terms(source, choice), **TERMS},
     command=lambda source, choice: (
         "transfer",
         "--from",
