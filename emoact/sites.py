@@ -211,11 +211,7 @@ SITES: tuple[Site, ...] = (
 
 
 def site(name: SiteName) -> Site:
-    """The record of a name.
-
-    Raises:
-        RequestError: There is no such site; lists those that there are.
-    """
+    """The record of a name; `RequestError` if there is no such site; lists those that there are."""
     for record in SITES:
         if record.name == name:
             return record

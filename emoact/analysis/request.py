@@ -162,11 +162,7 @@ def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
 
 
 def chosen_units(grid: Grid, root: ResultsRoot, request: AnalyzeRequest) -> tuple[Unit, ...]:
-    """The units that a request names.
-
-    Raises:
-        RequestError: A name is unknown, or nothing is left.
-    """
+    """The units that a request names; `RequestError` if a name is unknown, or nothing is left."""
     if not grid.units:
         refused = "; ".join(f"{each.where}: {each.message}" for each in grid.problems[:3])
         raise RequestError(

@@ -69,11 +69,7 @@ class SavedDirection:
 def random_directions(
     neutral: Float[np.ndarray, "prompt d_model"], n: int, seed: Sequence[int]
 ) -> Float64[np.ndarray, "draw d_model"]:
-    """Draws with the covariance of these prompts.
-
-    Raises:
-        RequestError: The prompts do not vary.
-    """
+    """Draws with the covariance of these prompts; `RequestError` if the prompts do not vary."""
     own = neutral.astype(np.float64)
     drawn = np.random.default_rng(seed).standard_normal((n, len(own)))
     found = drawn @ (own - own.mean(axis=0))

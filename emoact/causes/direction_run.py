@@ -120,11 +120,7 @@ _LARGEST = 4_000_000
 
 
 def found_lens(asked: Loaded) -> dict[str, Any]:
-    """The tokens of the direction that is asked for.
-
-    Raises:
-        RequestError: There is no direction.
-    """
+    """The tokens of the direction that is asked for; `RequestError` if there is no direction."""
     work, settings = asked.work, asked.work.settings
     direction = direction_of(asked.units[0], asked.units[1], work.target)
     asked.reporter.step("analyze", model="", detail="unembedding", share=0.5)

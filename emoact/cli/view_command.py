@@ -107,11 +107,7 @@ def _asked(words: Sequence[str]) -> dict[str, list[str]]:
 
 
 def checked_choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[str]]) -> Choice:
-    """The choice of a view.
-
-    Raises:
-        RequestError: A name or a value is unknown to the view.
-    """
+    """The choice of a view; `RequestError` if a name or a value is unknown to the view."""
     choice = view.choice(source, asked)
     unknown = [name for name in asked if name not in choice]
     if unknown:

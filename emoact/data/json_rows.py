@@ -48,11 +48,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_num
 
 
 def jsonl_rows(source: Source) -> Iterator[Row]:
-    """One row for each line that is not blank.
-
-    Raises:
-        RequestError: A line is not a JSON object.
-    """
+    """One row for each line that is not blank; `RequestError` if a line is not a JSON object."""
     # splitlines would also split at U+2028, which JSON strings may hold. A list of lines takes ten
     # times as much memory as a file of nothing else.
     text, number, end = decode(source), 1, 0

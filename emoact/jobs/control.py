@@ -41,11 +41,7 @@ _LEAVING_S = 15.0
 
 
 def find_run(results: str | os.PathLike[str], run_id: str) -> RunDirectory:
-    """The directory of a run.
-
-    Raises:
-        RequestError: There is none of that name; names the closest.
-    """
+    """The directory of a run; `RequestError` if there is none of that name; names the closest."""
     root = ResultsRoot(results)
     directory = RunDirectory(root.run_dir(run_id))
     if not directory.exists():

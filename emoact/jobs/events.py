@@ -101,11 +101,7 @@ class EventLog:
             raise write_error(error, path=path) from error
 
     def append(self, event: Event) -> None:
-        """Add one line, whole or not at all.
-
-        Raises:
-            EmoactError: The disk is full or broken.
-        """
+        """Add one line, whole or not at all; `EmoactError` if the disk is full or broken."""
         line = event.to_line()
         try:
             written = 0

@@ -199,11 +199,7 @@ class AloneExecutor(LocalExecutor):
     capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
 
     def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
-        """Start a worker process that ends with its run.
-
-        Raises:
-            OSError: The system refused.
-        """
+        """Start a worker process that ends with its run; `OSError` if the system refused."""
         hosts = _hosts()
         _start_worker(directory, lock, command, {**hosts.child_environment(), hosts.IDLE: "0"})
 

@@ -96,11 +96,7 @@ def environment() -> Any:
 
 
 def render(asked: dict[str, Any]) -> list[str]:
-    """The text of each conversation.
-
-    Raises:
-        MemoryError: A text is longer than any prompt.
-    """
+    """The text of each conversation; `MemoryError` if a text is longer than any prompt."""
     template = environment().from_string(asked["template"])
     texts = []
     for messages in asked["conversations"]:

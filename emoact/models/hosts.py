@@ -275,11 +275,7 @@ def send(
     content: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Send one message.
-
-    Raises:
-        OSError: The connection is closed.
-    """
+    """Send one message; `OSError` if the connection is closed."""
     header, body = json.dumps(dict(content)).encode(), b""
     if arrays:
         from safetensors.numpy import save
