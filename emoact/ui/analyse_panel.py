@@ -18,6 +18,7 @@ from emoact.ui import analyses, links, path
 from emoact.ui.boxes import Outcome, answer, error_box, leave_for, outcome, to_extract
 from emoact.ui.current_run import (
     PARAMETER,
+    folded,
     is_at_work,
     launched,
     made_by_job,
@@ -59,15 +60,11 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
 
 def show_form(results: str) -> None:
     """The folded form for another analysis."""
-    folded = st.expander(
+    folded(
         "Analyse again, or with other settings",
-        icon=":material/add_circle:",
-        key="analyse-folded",
-        on_change="rerun",
+        "analyse-folded",
+        lambda: _form(results, unit_files(results)),
     )
-    if folded.open:
-        with folded:
-            _form(results, unit_files(results))
 
 
 def _offer(results: str, found: SavedAnalysis | None, *, needs: str, n_models: int) -> None:

@@ -9,7 +9,6 @@ import streamlit as st
 
 from emoact.causes.prepared import Prepared
 from emoact.errors import EmoactError
-from emoact.jobs.config import JobConfig
 from emoact.ui.boxes import Outcome, error_box, outcome
 from emoact.ui.current_run import launched, watch_run
 from emoact.ui.reading import UnitFile, unit_card
@@ -78,10 +77,7 @@ def _start(asked: Request, prepare: Callable[[Request], Prepared], following: st
         st.session_state[following] = prepared.id
         st.rerun()
 
-    def config() -> JobConfig:
-        return prepared.config
-
-    run_id = launched(config, title="The run could not start")
+    run_id = launched(lambda: prepared.config, title="The run could not start")
     if run_id is not None:
         watch_run(run_id)
         st.rerun()

@@ -54,6 +54,14 @@ def launched(prepare: Callable[[], AnyConfig], *, title: str) -> str | None:
     return started.run_id
 
 
+def folded(title: str, key: str, draw: Callable[[], None]) -> None:
+    """A form behind a line; it is drawn once the line is opened."""
+    box = st.expander(title, icon=":material/add_circle:", key=key, on_change="rerun")
+    if box.open:
+        with box:
+            draw()
+
+
 def made_by_job(results: str, run_id: str) -> Path | None:
     """Draw an analysis or a report at work; what it made once it has ended well.
 

@@ -24,7 +24,7 @@ from emoact.store.layout import ResultsRoot, is_id
 from emoact.store.remote import remote_of
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.ui.current_run import START, launched, watch_run
+from emoact.ui.current_run import START, folded, launched, watch_run
 from emoact.ui.folders import known_folders, open_folder, results_folder
 from emoact.ui.prompt_data import (
     DEFAULT_DATASET,
@@ -144,12 +144,7 @@ def show(results: str) -> None:
 
 def show_folded(results: str) -> None:
     """The form under a run, out of its way until it is wanted."""
-    folded = st.expander(
-        "Set up another run", icon=":material/add_circle:", key=_FOLDED, on_change="rerun"
-    )
-    if folded.open:
-        with folded:
-            show(results)
+    folded("Set up another run", _FOLDED, lambda: show(results))
 
 
 def check(asked: ExtractRequest) -> Checked:

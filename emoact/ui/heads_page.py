@@ -26,7 +26,7 @@ from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
 from emoact.ui.cause_form import classes_of, layer_input, layers_of, start_form
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import is_at_work, made_by_job, watched_job
+from emoact.ui.current_run import folded, is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import SENTENCE, model_of_files, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
@@ -62,15 +62,7 @@ def show(results: str) -> None:
             st.session_state["result"] = label(each)
     if saved:
         _views(results, saved, files)
-        folded = st.expander(
-            "Take another direction apart",
-            icon=":material/add_circle:",
-            key="heads-folded",
-            on_change="rerun",
-        )
-        if folded.open:
-            with folded:
-                _form(results, files)
+        folded("Take another direction apart", "heads-folded", lambda: _form(results, files))
         return
     links.show_ignored()
     if is_at_work(results, watched):
@@ -247,15 +239,11 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
     if request is None:
         return None
     typed = typed_sentence(request, units[0].configuration or {})
-    folded = st.expander(
+    folded(
         "Write the patterns of saved prompts",
-        icon=":material/add_circle:",
-        key="patterns-folded",
-        on_change="rerun",
+        "patterns-folded",
+        lambda: _patterns_form(results, folder, tuple(own)),
     )
-    if folded.open:
-        with folded:
-            _patterns_form(results, folder, tuple(own))
     return None if typed is None else dataclasses.replace(source, typed=typed)
 
 
