@@ -20,11 +20,8 @@ class AnalysisSummary:
     """A row of the list of analyses.
 
     Attributes:
-        id: Name of the folder.
         created_at: ISO 8601; empty where it cannot be read.
-        emotions: Those that have directions.
         badges: Warnings that its charts carry.
-        problem: Why it cannot be read, or None.
     """
 
     id: str

@@ -72,13 +72,9 @@ class Description:
     Attributes:
         id: Name of the folder: a hash of files, settings and columns.
         created_at: ISO 8601 with offset.
-        emotions: Those that have directions.
         badges: Warnings that every chart and export carries.
         refusals: Figures that were not computed, with the reason.
         files: Size and hash of every file, by path below the folder.
-        kind: Tells this file from others.
-        random_weights: Models with random weights.
-        rows: Length of every table.
         controls: The control extractions of each unit; empty for an analysis without them.
     """
 

@@ -23,11 +23,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Timings:
-    """Times of all rounds.
-
-    Attributes:
-        seconds: Wall time of the whole loop in each round, by way.
-    """
+    """Times of all rounds. `seconds`: wall time of the whole loop in each round, by way."""
 
     seconds: Mapping[str, tuple[float, ...]]
     limit_gflops: tuple[float, ...]

@@ -94,7 +94,6 @@ class BenchResult:
     """Results of one model on one data set.
 
     Attributes:
-        model: Name, shape, parameters of its blocks.
         dataset: Source, prompts, tokens, distinct prefixes.
         machine: Processor, cores, threads, load.
         ratios: Speed of the chosen plan as a multiple of every other way.

@@ -106,11 +106,7 @@ class AblateRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class AblateWork:
-    """Task of a run.
-
-    Attributes:
-        units: File names of the emotion and of neutral.
-    """
+    """Task of a run. `units`: file names of the emotion and of neutral."""
 
     folder: str
     units: tuple[str, str]

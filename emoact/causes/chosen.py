@@ -89,11 +89,7 @@ def direction_words(
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionWork:
-    """Task of a run about one direction.
-
-    Attributes:
-        units: File names of the emotion and of neutral.
-    """
+    """Task of a run about one direction. `units`: file names of the emotion and of neutral."""
 
     folder: str
     units: tuple[str, str]

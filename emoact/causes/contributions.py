@@ -41,11 +41,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The stream whose direction is taken apart.
-
-    Attributes:
-        site: One of `TARGETS`.
-    """
+    """The stream whose direction is taken apart. `site`: one of `TARGETS`."""
 
     site: SiteName = "resid_pre"
     layer: int

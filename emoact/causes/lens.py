@@ -42,11 +42,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class LensSettings:
-    """Settings of a logit lens.
-
-    Attributes:
-        n_tokens: Tokens at each end.
-    """
+    """Settings of a logit lens. `n_tokens`: tokens at each end."""
 
     neutral: str = "neutral"
     n_random: int = 100

@@ -90,11 +90,7 @@ class PatternsRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class PatternsWork:
-    """Task of a run.
-
-    Attributes:
-        unit: File name of the class.
-    """
+    """Task of a run. `unit`: file name of the class."""
 
     folder: str
     unit: str

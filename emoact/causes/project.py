@@ -72,11 +72,7 @@ class ProjectRequest(DirectionRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectWork(DirectionWork):
-    """Task of a run.
-
-    Attributes:
-        file: Absolute path of the text.
-    """
+    """Task of a run. `file`: absolute path of the text."""
 
     neutral: str
     file: str

@@ -92,11 +92,7 @@ class SteerRequest(CauseRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class SteerWork:
-    """Task of a run.
-
-    Attributes:
-        units: File names of all classes.
-    """
+    """Task of a run. `units`: file names of all classes."""
 
     folder: str
     units: tuple[str, ...]

@@ -35,13 +35,11 @@ class Sample:
 
     Attributes:
         tokens: Token ids, BOS included where it was prepended.
-        token_strings: The same as strings.
         content_start: First position after BOS; 0 where none was prepended.
         content: First position of the text, and the first one after it; the rest is BOS, chat
             template or response.
         response: First position that the model wrote, and the first one after it; None where it
             was not asked to.
-        response_text: What the model wrote.
         residual_stream: Input of each layer; empty when the site was not asked for.
         mlp_output: What each layer's MLP adds; empty when the site was not asked for.
         sites: Every site that was asked for, by layer.

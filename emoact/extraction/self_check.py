@@ -45,7 +45,6 @@ class PlanChoice:
     Attributes:
         budget: Most tokens in a pass.
         difference: Largest relative difference to single prompts, per position.
-        tolerance: Largest allowed difference.
         direct: Components whose hooks are not read are bypassed.
         by_prompt: Prompts of a prefix tree attend one by one, where that is cheaper and attention
             can be any function of transformers.

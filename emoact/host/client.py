@@ -48,7 +48,6 @@ class Looked:
             `[layer, d_model]`, the mean over the content; `pattern` of `[layer, head, pos, pos]`,
             float16, where it was asked for; `projection` of `[pos]` on `along`, and
             `contributions` of `[component, pos]` to it.
-        seconds: From asking to the answer.
         components: `component`, `layer`, `head`, `kv_group` of the rows of `contributions`.
     """
 

@@ -115,7 +115,6 @@ class ModelEstimate:
     """Estimate for one model of a run.
 
     Attributes:
-        folder: The model's folder, as in `RunModel`.
         n_samples: Prompts that are not on disk yet.
         n_tokens: Their tokens, BOS included.
         tokens_counted: True when the model's own tokenizer counted them, False when guessed from
@@ -124,8 +123,6 @@ class ModelEstimate:
         rate_source: `measured` on this machine with this model, or `guessed` from its size.
         prepare_s: Seconds for install, download and load.
         extract_s: Seconds for the forward passes and for saving.
-        disk_bytes: What the new files will occupy.
-        memory_bytes: Resident memory at the peak.
     """
 
     folder: str
@@ -146,12 +143,8 @@ class Estimate:
 
     Attributes:
         seconds: Wall time without waiting in the queue.
-        disk_bytes: What the new files will occupy in the end.
         peak_disk_bytes: The most that is needed while the largest unit is being written.
-        memory_bytes: Resident memory at the peak.
         free_disk_bytes: Free in the results folder when the estimate was made, or None.
-        free_memory_bytes: Available when the estimate was made, or None.
-        rate_source: `guessed` when any of the rates was.
         warnings: Sentences for the user: disk or memory that will not do.
     """
 

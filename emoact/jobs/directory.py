@@ -130,11 +130,7 @@ class _File:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """The files of one run.
-
-    Attributes:
-        path: `results/runs/<run_id>`.
-    """
+    """The files of one run. `path`: `results/runs/<run_id>`."""
 
     path: Path
 

@@ -41,7 +41,6 @@ class Event:
         at: ISO 8601 wall-clock time, for people; durations come from `elapsed_s`.
         attempt: 1, and one more with every resume.
         elapsed_s: Working seconds of this attempt, by a clock that never jumps.
-        fields: What else there is to say, by kind; the names are those of `UnitEvent`.
     """
 
     kind: EventKind

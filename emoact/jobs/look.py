@@ -58,7 +58,6 @@ class Look:
         config: What was asked, or None where that cannot be read.
         status: The last heartbeat, or None where that cannot be read.
         snapshot: Where the run stands, from the status or else from the events.
-        lock: State of the lock, held while a worker runs.
     """
 
     state: State

@@ -42,11 +42,7 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """Everything learnt so far.
-
-    Attributes:
-        models: By `rate_key`.
-    """
+    """Everything learnt so far. `models`: by `rate_key`."""
 
     models: Mapping[str, Rate] = field(default_factory=dict)
 

@@ -56,7 +56,6 @@ class UnitProgress:
         n_tokens: Tokens of the unit with BOS, or None before the model's tokenizer counted them.
         started_s: Working seconds of the run when the unit began, or None.
         seconds: Wall time of the unit so far, or in all; None before it starts.
-        path: The file, once it is there.
         worker: Name of the worker of a run with several, or None.
     """
 
@@ -81,7 +80,6 @@ class StepProgress:
     """Work in progress.
 
     Attributes:
-        folder: The model's folder; empty where no single model is at work.
         detail: A few words more, or empty.
         done: Progress of the step in `total`'s unit, or None where there is none.
         total: For example bytes of a download.
@@ -126,10 +124,7 @@ class Snapshot:
         state: As the worker sees it; `crashed` cannot occur.
         attempt: 1, and one more with every resume.
         place: 1 for the next in the queue while pending.
-        units: Models in order, emotions in order.
-        notes: Remarks for the user, each once.
         started_at: Wall-clock time of the first turn.
-        ended_at: Wall-clock time of the end.
         earlier_s: Working seconds of the attempts before this one.
         elapsed_s: Working seconds over all attempts.
         loading_since: Elapsed seconds when the latest model began to load, or None.

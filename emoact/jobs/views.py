@@ -53,11 +53,7 @@ class StepView(StepProgress):
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorView(RunError):  # noqa: N818 - no exception
-    """Reason why a run failed or crashed.
-
-    Attributes:
-        log_tail: Last lines of the worker's log.
-    """
+    """Reason why a run failed or crashed."""
 
     log_tail: tuple[str, ...] = ()
 
@@ -72,17 +68,13 @@ class RunSummary:
         models: Their names on screen, in order; empty when the config cannot be read.
         emotions: In order; empty when the config cannot be read.
         dataset: Path as the user gave it, or empty.
-        created_at: ISO 8601, or None.
         started_at: When the worker got its turn, ISO 8601, or None.
-        ended_at: ISO 8601, or None.
         elapsed_s: Working time over all attempts, by a clock that never jumps.
         share: How much of the work is done, 0 to 1, or None where that is not known.
         samples_done: Over all units, files that were there already included; 0 for jobs.
         n_samples: Over all units; 0 for jobs.
         samples_per_s: Mean over the units that this run computed, or None.
-        tokens_per_s: The same for tokens.
         size: Bytes of the files that this run wrote.
-        problem: Defect of the run directory, or None.
         cancel_requested: True from the request until the run has ended.
     """
 
@@ -138,15 +130,11 @@ class RunView:
     """One run as a page shows it.
 
     Attributes:
-        config: What was asked, or None when `config.json` cannot be read.
         step: Work in progress; None when no worker runs.
         units: Every (model, emotion), models in order, emotions in order; none for jobs.
         n_tokens: Over all units, or None before every model's tokenizer has counted.
-        tokens_done: Over all units.
         remaining_s: None until there is a rate, and when the run has ended.
         history: (elapsed seconds, tokens/s), the last 120 points.
-        error: Why it failed or crashed, or None.
-        estimate: What was expected before the start, or None.
         estimate_ratio: Elapsed over expected seconds, once the run has finished in one go.
         attempt: 1, and one more with every resume.
         silent_s: Seconds since the worker's last heartbeat while it holds its lock, or None.

@@ -45,7 +45,6 @@ class ModelIdentity:
     """Name of a model, its weights, and folder of its results.
 
     Attributes:
-        name: Name on screen: the short name, the hub id, or the file's name.
         model_name: `model_name` of its pickles: the hub id, or the file's name.
         folder: Name of its folder under `results/activations`.
         revision: Requested revision; empty for files.

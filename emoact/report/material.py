@@ -39,11 +39,7 @@ _MIXED = "mixed comparison: "
 
 @dataclass(frozen=True, kw_only=True)
 class Phase3:
-    """A saved analysis.
-
-    Attributes:
-        current: True if it is of the files that are in the folder now.
-    """
+    """A saved analysis. `current`: true if it is of the files that are in the folder now."""
 
     source: Analysed
     current: bool
@@ -126,7 +122,6 @@ class Material:
     """Facts of a results folder.
 
     Attributes:
-        results: The folder, as it was given.
         units: By folder, emotions in the order of every page.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.

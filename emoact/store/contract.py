@@ -160,11 +160,7 @@ def _are_spans(spans: object, lengths: tuple[int, ...]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class _Geometry:
-    """Sizes that every array is checked against.
-
-    Attributes:
-        lengths: Positions of every sample.
-    """
+    """Sizes that every array is checked against. `lengths`: positions of every sample."""
 
     n_layers: int
     d_model: int

@@ -44,11 +44,7 @@ T = TypeVar("T", bound=Choosable)
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A file that is on the disk now.
-
-    Attributes:
-        sha256: Hash of the file.
-    """
+    """A file that is on the disk now."""
 
     sha256: str
     size: int

@@ -90,7 +90,6 @@ class Unit:
         by_site: `[layer][sample]` of every site; empty where it was not saved.
         tokens: One int64 array [pos] per sample.
         token_strings: One tuple per sample.
-        labels: One per sample.
         metadata: As in the file, unknown keys included.
         notes: Findings of the contract check that do not refuse the file.
         pooled: Readers of arrays `[prompt, layer, d]` by site and pooling, of all layers or of the

@@ -42,7 +42,6 @@ class FilesReport:
     Attributes:
         findings: In the order of the files.
         units: Those that can be read, each when it is asked for.
-        n_files: Files looked at.
         n_bytes: Bytes hashed.
     """
 

@@ -91,11 +91,7 @@ def lay_out(
 
 @dataclass(frozen=True, kw_only=True)
 class _Words:
-    """All that is no activation, as opcodes.
-
-    Attributes:
-        known: Tokens, strings and labels.
-    """
+    """All that is no activation, as opcodes. `known`: tokens, strings and labels."""
 
     known: bytes
     metadata: bytes

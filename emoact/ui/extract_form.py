@@ -97,8 +97,6 @@ class Checked:
     """A request that may start, or why it may not.
 
     Attributes:
-        config: What would start.
-        error: What is wrong with the request.
         agreement: Nothing is wrong but that the user has to agree to a download or to terms of use;
             what to agree to, as the label of a checkbox.
         in_the_way: Files of another configuration are; both can be kept.

@@ -27,7 +27,6 @@ class Step:
     """One step of the path.
 
     Attributes:
-        name: In the row of steps.
         page: File name below `pages`, without an ending.
         done: True where its result is on disk.
         when: Newest result, or None.

@@ -28,8 +28,6 @@ class PromptChoice:
 
     Attributes:
         query: Words that must all occur, in any case; empty shows all.
-        emotions: Emotions to show; empty shows all.
-        subsets: Subsets to show; empty shows all.
         models: Models whose tokens are counted.
     """
 

@@ -35,7 +35,6 @@ class UnitFile:
     """One version of one file.
 
     Attributes:
-        results: The results folder.
         emotion: Class label, from the file's name.
         modified_ns: Modification time, of parts that of the newest.
         labels: The emotion, or its parts, which are several files.
@@ -60,9 +59,7 @@ class UnitCard:
     """A version of a file with its facts, or with the reason for which it was refused.
 
     Attributes:
-        file: Version of the file.
         unit: Facts and, when asked for, measures; None where the file was refused.
-        problem: Why the file was refused, or None.
         remedy: How to mend the problem.
     """
 

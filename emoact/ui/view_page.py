@@ -35,7 +35,6 @@ class Surroundings:
     """Parts that a page adds to its views.
 
     Attributes:
-        styles: A style for every emotion.
         badges: Marks of every figure and export, such as random weights.
         lead: Sentences about the page as a whole. Badges are left out above them, and the answer of
             the view follows below the controls.

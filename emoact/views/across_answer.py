@@ -120,10 +120,7 @@ class Matchings(NamedTuple):
         p: Share of all that agree at least as well, times the pairs of models; NaN if unknown.
         least: Smallest p that any two models could have.
         ways: Ways to match the classes that are tried.
-        n_classes: Classes of both models.
-        n_pairs: Pairs of models.
         wrong: Median agreement with classes matched wrongly.
-        alpha: Largest p of classes that are shown to lie alike.
     """
 
     p: float

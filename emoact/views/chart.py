@@ -114,11 +114,8 @@ class Cells:
 
     Attributes:
         values: `[row][column]`; NaN is a grey cell.
-        x: Names of the columns.
-        y: Names of the rows.
         diverging: Colours about 0 instead of from small to large.
         low: Value of the first colour; from the data when None.
-        high: Value of the last colour.
         log: Colours by logarithm.
         title: Of the colour bar, with unit.
         text: Words to write into the cells of a diverging grid, empty without.
@@ -163,11 +160,9 @@ class Axis:
     """One axis of a panel.
 
     Attributes:
-        title: Quantity and unit.
         scale: `layer` shows whole layers from 0; `category` names.
         range: First and last value; from the data when None.
         format: d3 format of the ticks, such as `.0%`.
-        zero: Include 0.
         categories: Of a scale `category`, from left to right or from top to bottom.
         ticks: Words at whole positions 0, 1, 2, ... in place of numbers, such as tokens.
     """
@@ -207,7 +202,6 @@ class Key:
     """An entry of the legend that explains a mark.
 
     Attributes:
-        kind: `line`, `marker` or `band`.
         symbol: Of a marker, or of the markers on a line; `-open` for an open one.
     """
 

@@ -22,11 +22,7 @@ ENOUGH_TOKENS = 20
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SitePool:
-    """One site of the units of one model.
-
-    Attributes:
-        units: Those that have the site.
-    """
+    """One site of the units of one model. `units`: those that have the site."""
 
     site: SiteName
     units: tuple[UnitMeasures, ...]

@@ -97,17 +97,12 @@ class UnitFacts:
     """Facts of one (model, emotion), as a summary holds them in its metadata.
 
     Attributes:
-        emotion: Class label, as in the file.
-        model_name: Hub id.
         content_start: First position that belongs to the prompt.
         prompts: One mapping per prompt, or None where the file does not hold them.
         configuration: What must match before two files are compared, None where unknown.
-        provenance: How the file was made, None where it does not say.
-        notes: Remarks of the contract check on a file that it accepts.
         saved_sites: Every site that the file has, attention patterns included.
         content_spans: Positions of each prompt's text; None where it is all but the BOS.
         response_spans: Positions that the model wrote behind each prompt, or None.
-        responses: What it wrote, or None.
     """
 
     folder: str
