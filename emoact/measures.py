@@ -105,14 +105,7 @@ class Columns:
         compute: Callable[[Any], Any] | None = None,
         **facts: Any,
     ) -> Measure:
-        """One column.
-
-        Args:
-            name: Column.
-            definition: One line of plain text.
-            compute: From the source of a cell to the values; its attribute `name` when None.
-            facts: Further fields of `Measure`.
-        """
+        """One column; `compute` maps the source of a cell to the values, by default its `name`."""
         return Measure(
             name=name,
             table=self.table,

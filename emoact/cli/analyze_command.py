@@ -6,8 +6,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli import export_command
-from emoact.cli.following import print_id, start_and_follow
-from emoact.cli.output import print_json, print_line, print_table, say
+from emoact.cli.following import start_and_follow
+from emoact.cli.output import print_either, print_json, print_line, print_table, say
 from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, add_sites
 from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
@@ -126,7 +126,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         say("the same files were analysed with the same settings before")
         if arguments.detach:
             found = prepared.existing.id
-            print_id(found, {"id": None, "existing": True, "analysis": found}, arguments.json)
+            print_either(found, {"id": None, "existing": True, "analysis": found}, arguments.json)
         else:
             _print(prepared.existing, as_json=arguments.json, existing=True)
         return 0

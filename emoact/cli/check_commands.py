@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import nothing_in, print_json, print_line, say
+from emoact.cli.output import nothing_in, print_either, print_json, print_line, say
 from emoact.cli.parsing import add_command, add_number, add_options
 from emoact.errors import RequestError
 from emoact.schema import Finding
@@ -154,10 +154,8 @@ def _audit(arguments: argparse.Namespace) -> int:
         tokenizer_json=tokenizer_json,
         on_step=lambda step: say(f"checking {step}"),
     )
-    if arguments.json:
-        print_json(report.to_json())
-    else:
-        print_line(command.render_text(report).removesuffix("\n"))
+    text = command.render_text(report).removesuffix("\n")
+    print_either(text, report.to_json(), arguments.json)
     return 0 if report.ok else 1
 
 

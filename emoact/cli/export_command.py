@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import print_json, print_line, say
+from emoact.cli.output import print_either, say
 from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
@@ -67,11 +67,7 @@ def _export(arguments: argparse.Namespace) -> int:
         written.append(str(write_steering_vector(out, vectors)))
     for badge in analysis.badges:
         say(f"! {badge}")
-    if arguments.json:
-        print_json({"files": written, **vectors.described})
-    else:
-        for path in written:
-            print_line(path)
+    print_either("\n".join(written), {"files": written, **vectors.described}, arguments.json)
     return 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from emoact.cli.output import print_json, print_line, say
+from emoact.cli.output import print_either, print_json, say
 from emoact.errors import CancelledError, RequestError
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def start_and_follow(
         started = begin()
         _say_started(started)
         if detach:
-            print_id(started.run_id, {"id": started.run_id, "existing": started.existing}, as_json)
+            print_either(
+                started.run_id, {"id": started.run_id, "existing": started.existing}, as_json
+            )
             return 0
         view = follow(results, started.run_id)
     except KeyboardInterrupt:
@@ -96,11 +98,6 @@ def _say_started(started: Started) -> None:
         say(f"run {started.run_id} is already doing this; following it")
     else:
         say(f"run {started.run_id} started; `emoact runs show {started.run_id}` shows it")
-
-
-def print_id(name: str, document: Mapping[str, Any], as_json: bool) -> None:
-    """Print the name of what was started or found, or a document."""
-    print_json(document) if as_json else print_line(name)
 
 
 def _cancel(results: str, run_id: str) -> bool:

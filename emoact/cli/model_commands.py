@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.output import ask_to_agree, print_json, print_line, print_table, say
+from emoact.cli.output import ask_to_agree, print_either, print_json, print_table, say
 from emoact.cli.parsing import add_command, add_list, add_options
 from emoact.errors import RequestError
 
@@ -104,10 +104,7 @@ def _install(arguments: argparse.Namespace) -> int:
     if ready.path is not None and ready.terms is not None:
         kept = [ready.path / Path(member).name for member in ready.terms.members]
         say(f"The {ready.terms.name} are kept in {kept[0]}.")
-    if arguments.json:
-        print_json(_document(ready))
-    else:
-        print_line(str(ready.path))
+    print_either(str(ready.path), _document(ready), arguments.json)
     return 0
 
 
@@ -115,11 +112,7 @@ def _path(arguments: argparse.Namespace) -> int:
     from emoact.models.resolve import resolve_model
 
     source = resolve_model(arguments.name)
-    path = installed(source)
-    if arguments.json:
-        print_json(_document(source))
-    else:
-        print_line(str(path))
+    print_either(str(installed(source)), _document(source), arguments.json)
     return 0
 
 

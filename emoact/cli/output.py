@@ -44,6 +44,11 @@ def print_line(text: str) -> None:
     print("\n".join(map(visible, text.split("\n"))))
 
 
+def print_either(text: str, document: Mapping[str, Any], as_json: bool) -> None:
+    """Print a document, or the text that stands for it in a shell."""
+    print_json(document) if as_json else print_line(text)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table with aligned columns."""
     table = [list(header), *([visible(cell) for cell in row] for row in rows)]
