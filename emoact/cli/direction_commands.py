@@ -104,7 +104,7 @@ def _heads(arguments: argparse.Namespace) -> int:
     from emoact.causes import heads
     from emoact.causes.contributions import ContrastSettings
     from emoact.causes.heads import HeadsRequest, prepare_heads
-    from emoact.views.apart import Apart
+    from emoact.views.trajectory import Apart
 
     if arguments.text is not None:
         along, looked = _looked_along(arguments, apart=True)

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from emoact.data.delimited_rows import records
-from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.reading import read_prompts
 from emoact.data.source import Source, decode
+from emoact.data.text_rows import json_rows, jsonl_rows, records
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 

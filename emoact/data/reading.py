@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from emoact.data.checking import checked_prompts
-from emoact.data.delimited_rows import delimited_rows, goemotions_rows
 from emoact.data.goemotions import SEVERAL_LABELS
-from emoact.data.json_rows import json_rows, jsonl_rows
 from emoact.data.parquet_rows import parquet_rows
 from emoact.data.rows import Row, refusal, shown
 from emoact.data.source import Source, open_source, read_source
+from emoact.data.text_rows import delimited_rows, goemotions_rows, json_rows, jsonl_rows
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 

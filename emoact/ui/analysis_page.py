@@ -24,7 +24,7 @@ from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
 from emoact.ui.reading import measures, recorded, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
-from emoact.views import by_layer, direction_cards
+from emoact.views import by_layer, direction_answer
 from emoact.views.activations import findings
 from emoact.views.analysed import Analysed, site_words, texts_in
 from emoact.views.cards import of_across, of_distances, of_pair
@@ -114,7 +114,7 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
         return
     cards, wide = _direction_cards(source, _key(source.saved), choice["model"], choice["site"][0])
     show_cards(cards, of=_of(choice))
-    st.caption(direction_cards.BEST)
+    st.caption(direction_answer.BEST)
     if not wide:
         return
     site, model = choice["site"][0], choice["model"]
@@ -133,7 +133,7 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
         None,
     )
     said = f"{found.sentence} {found.meaning}" if found else ""
-    st.caption(f":material/info: {md(direction_cards.wide_sentence(wide, site, said))}")
+    st.caption(f":material/info: {md(direction_answer.wide_sentence(wide, site, said))}")
     if found is not None:
         st.page_link(
             "pages/activations.py",
@@ -149,7 +149,7 @@ def _direction_cards(
 ) -> tuple[list[Card], tuple[int, ...]]:
     del key  # part of what is kept
     choice = {"model": model, "site": [site]}
-    return direction_cards.cards(_source, choice), direction_cards.wide_layers(_source, choice)
+    return direction_answer.cards(_source, choice), direction_answer.wide_layers(_source, choice)
 
 
 def _key(saved: SavedAnalysis) -> str:

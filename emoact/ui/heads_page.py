@@ -30,13 +30,12 @@ from emoact.ui.current_run import folded, is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.ui.sentence_form import SENTENCE, model_of_files, typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
-from emoact.views.apart import Apart
 from emoact.views.attention import TYPED, of_prompt
 from emoact.views.cards import of_heads
 from emoact.views.heads import Heads, label
 from emoact.views.text import mono
 from emoact.views.theme import emotion_order, emotion_styles
-from emoact.views.trajectory import Trajectory
+from emoact.views.trajectory import Apart, Trajectory
 from emoact.views.view import Choice, View
 
 _NEXT = "heads-next"

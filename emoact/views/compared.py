@@ -10,8 +10,7 @@ from emoact.decode import encode
 from emoact.models.registry import display_name
 from emoact.numbers import MISSING, percent, plural, two
 from emoact.views.analysed import Analysed, site_words
-from emoact.views.direction_answer import EVALUATIONS, VERDICTS
-from emoact.views.direction_cards import best_layers
+from emoact.views.direction_answer import EVALUATIONS, VERDICTS, best_layers
 from emoact.views.text import listed
 from emoact.views.theme import by_emotion
 

@@ -9,11 +9,11 @@ import numpy as np
 from emoact.causes.heads import PROMPT_COLUMNS, prompts_of
 from emoact.numbers import plural, significant
 from emoact.views.activations import token_label
-from emoact.views.apart import N_SHOWN
 from emoact.views.chart import Axis, Box, Cells, Chart, Panel, of_emotion, span
 from emoact.views.heads import RESULT, Heads, where, words_of
 from emoact.views.text import coloured
 from emoact.views.theme import by_emotion
+from emoact.views.trajectory import N_SHOWN
 from emoact.views.view import NOTHING, Choice, Remark, Shown, View, unbadged
 
 _PLACES = ("position", "token", "projection")

@@ -17,7 +17,6 @@ from emoact.decode import decode
 from emoact.host.client import Looked
 from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
-from emoact.views.apart import Apart
 from emoact.views.chart import (
     Axis,
     Band,
@@ -33,7 +32,7 @@ from emoact.views.chart import (
     Points,
     span,
 )
-from emoact.views.trajectory import Trajectory
+from emoact.views.trajectory import Apart, Trajectory
 from emoact.views.view import Choice, Control, Remark, Shown, View
 
 _IN_REPORT = 6

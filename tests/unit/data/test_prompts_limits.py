@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoact.data import read_prompts
-from emoact.data.json_rows import jsonl_rows
 from emoact.data.source import Source
+from emoact.data.text_rows import jsonl_rows
 from emoact.errors import RequestError
 from emoact.schema import check_emotion, normal
 from emoact.stats.audit.text import words_of
