@@ -32,7 +32,7 @@ from emoact.sites import SiteName
 from emoact.store.controls import ControlSettings, UnitControls, damage_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
-from emoact.views import catalogue, direction_cards
+from emoact.views import catalogue, direction_answer
 from emoact.views.analysed import Analysed, texts_in
 from emoact.views.cards import of_across, of_distances
 from emoact.views.plotly_chart import figure
@@ -53,7 +53,7 @@ JUNK: dict[str, tuple[Any, ...]] = {
 }
 PAGES = ("directions", "distances", "across")
 CARDS: dict[str, Callable[[Analysed, Any], object]] = {
-    "directions": direction_cards.cards,
+    "directions": direction_answer.cards,
     "distances": of_distances,
     "across": of_across,
 }
@@ -110,7 +110,7 @@ def use(source: Analysed, views: Sequence[View[Any]]) -> None:
         choice = first.choice(source, {})
         CARDS[page](source, choice)
         if page == "directions":
-            direction_cards.wide_layers(source, choice)
+            direction_answer.wide_layers(source, choice)
 
 
 def readers(source: Analysed) -> dict[str, list[View[Any]]]:

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
-from emoact.store.summaries import keeping, kept_measures, measures_of, summary_file, unit_measures
+from emoact.store.summaries import grid, kept_measures, measures_of, summary_file, unit_measures
 from emoact.store.summaries.measures import ARRAYS, UnitMeasures
 from emoact.store.summaries.measuring import measure_file
 from emoact.store.verify import is_ok, verify_files
@@ -65,7 +65,7 @@ def count_measuring(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         measured.append(path)
         return measure_file(path)
 
-    monkeypatch.setattr(keeping, "measure_file", counted)
+    monkeypatch.setattr(grid, "measure_file", counted)
     return measured
 
 
@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_written_is_measured_in_memory(
         raise EmoactError("read-only")
 
     # A folder's mode does not stop root, whom containers run tests as.
-    monkeypatch.setattr(keeping, "save_summary", refused)
+    monkeypatch.setattr(grid, "save_summary", refused)
     root = ResultsRoot(tmp_path)
     assert same(unit_measures(root, "gpt2", "anger"), measure_file(path))
     assert not root.summaries.exists()
@@ -276,7 +276,7 @@ def test_a_file_replaced_while_it_is_measured_is_measured_again(
             plant_unit(tmp_path, "gpt2", "anger", scale=5.0)
         return found
 
-    monkeypatch.setattr(keeping, "measure_file", slow)
+    monkeypatch.setattr(grid, "measure_file", slow)
     found = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
     expected = measure_file(tmp_path / "activations/gpt2/activations_anger.pkl")
     assert same(found, expected)

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from emoact.views import direction_cards
+from emoact.views import direction_answer
 from emoact.views.analysed import of
 from tests.unit.views.conftest import Source, Tables
 
@@ -16,12 +16,12 @@ def test_the_best_layers_are_significant_and_after_layer_0(tables: Tables) -> No
     rows["significant"] = True
     rows["auroc"] = [0.99, *[0.6] * (len(rows) - 2), 0.8]
     rows["auroc_low"], rows["auroc_high"] = rows["auroc"] - 0.1, rows["auroc"] + 0.1
-    (card,) = direction_cards.cards(Source({**tables, "strength": rows}), choice)
+    (card,) = direction_answer.cards(Source({**tables, "strength": rows}), choice)
     last = int(rows["layer"].iloc[-1])
     assert f"Best layers after layer 0: **{last}** (AUROC 0.80 [0.70, 0.90])" in card.lines[0]
     assert "0.99" not in card.lines[0]
     rows["significant"] = False
-    (card,) = direction_cards.cards(Source({**tables, "strength": rows}), choice)
+    (card,) = direction_answer.cards(Source({**tables, "strength": rows}), choice)
     assert card.lines[0] == "No layer of the residual stream after layer 0 is significant."
 
 
@@ -36,17 +36,17 @@ def test_layers_with_intervals_three_times_as_wide_as_the_median_are_named() -> 
             "scale": [1.0, 1.0, 2.0, 1.0, 10.0],
         }
     )
-    found = direction_cards.wide_layers(
+    found = direction_answer.wide_layers(
         Source({"strength": rows}), {"model": "m", "site": ["resid_pre"]}
     )
     # Relative to the norm of the layer: 2, 7, 2, 2, 2.
     assert found == (1,)
-    assert direction_cards.wide_sentence(found, "resid_pre", "").startswith("At layer 1 of the")
+    assert direction_answer.wide_sentence(found, "resid_pre", "").startswith("At layer 1 of the")
 
 
 @pytest.mark.parametrize("verdict", ["beyond_words", "inconclusive"])
 def test_a_card_has_the_verdict_of_the_headline(tables: Tables, verdict: str) -> None:
     headline = tables["headline"].assign(verdict=verdict)
-    for card in direction_cards.cards(Source({**tables, "headline": headline}), a_choice(tables)):
+    for card in direction_answer.cards(Source({**tables, "headline": headline}), a_choice(tables)):
         assert card.shown == (verdict == "beyond_words")
         assert card.verdict == verdict.replace("_", " ")
