@@ -17,12 +17,7 @@ from emoact.store.layout import ResultsRoot, is_id
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisSummary:
-    """A row of the list of analyses.
-
-    Attributes:
-        created_at: ISO 8601; empty where it cannot be read.
-        badges: Warnings that its charts carry.
-    """
+    """A row of the list of analyses. `created_at`: ISO 8601; empty where it cannot be read."""
 
     id: str
     created_at: str = ""

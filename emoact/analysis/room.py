@@ -22,11 +22,7 @@ LEAST_BYTES = 4 << 20
 
 
 class DiskRoom(Room):
-    """Arrays in files without a name, of which memory holds what is in use.
-
-    Args:
-        folder: Where the files are; they vanish with the arrays, or with the process.
-    """
+    """Arrays in nameless files of a folder, which end with the process; memory has those in use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -22,12 +22,7 @@ from emoact.store.unit import Unit
 
 @dataclass(frozen=True, kw_only=True)
 class CauseRequest:
-    """A request about causes, from the command line or a page.
-
-    Attributes:
-        model: A folder under `activations`, or the name it was extracted by; None for the only one.
-        run_id: Name of the run; None makes one.
-    """
+    """A request about causes; `model`: a folder or its model, None for the only one there is."""
 
     results: str | os.PathLike[str] = "results"
     model: str | None = None

@@ -128,12 +128,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastSettings:
-    """Settings of the table of contributions.
-
-    Attributes:
-        n_permutations: Relabellings within scenarios.
-        n_bootstrap: Draws of scenarios for the intervals.
-    """
+    """Settings of the table of contributions."""
 
     neutral: str = "neutral"
     n_permutations: int = 2000

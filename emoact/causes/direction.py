@@ -29,12 +29,7 @@ SMALLEST = 1e-8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SavedDirection:
-    """The plain direction of one emotion at one place, from saved prompts.
-
-    Attributes:
-        vector: Mean over the emotion's prompts minus mean over neutral ones.
-        neutral: Pooled vectors of the neutral prompts.
-    """
+    """The plain direction of one emotion at one place, from saved prompts."""
 
     vector: Float64[np.ndarray, " d_model"]
     neutral: Float32[np.ndarray, "prompt d_model"]

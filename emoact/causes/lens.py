@@ -115,14 +115,7 @@ def rests_on(units: Sequence[Unit], work: LensWork) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ends:
-    """Largest and smallest logits of some directions, each less its mean over the vocabulary.
-
-    Attributes:
-        raised: Largest first.
-        lowered: Smallest first.
-        raised_ids: Tokens of `raised`.
-        lowered_ids: Tokens of `lowered`.
-    """
+    """Largest and smallest logits of some directions, each less its mean over the vocabulary."""
 
     raised: Float[np.ndarray, "direction rank"]
     lowered: Float[np.ndarray, "direction rank"]

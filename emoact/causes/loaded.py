@@ -32,12 +32,7 @@ AGAIN = "Extract the files again with the model that is installed now."
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loaded:
-    """A question that is to be answered.
-
-    Attributes:
-        units: The files that it is asked of.
-        work: What is asked for, of the kind's own type.
-    """
+    """A question that is to be answered."""
 
     root: ResultsRoot
     units: Sequence[Unit]

@@ -68,11 +68,7 @@ _OVERHEAD = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class PatternsRequest(CauseRequest):
-    """A request from the command line or a page.
-
-    Attributes:
-        budget_mb: Megabytes above which patterns are reduced.
-    """
+    """A request from the command line or a page; patterns of more than `budget_mb` are reduced."""
 
     emotion: str
     budget_mb: int = BUDGET_MB

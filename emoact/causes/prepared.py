@@ -38,12 +38,7 @@ _SIDE, _PRODUCTS = 64, 100
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A checked request.
-
-    Attributes:
-        config: What `launch.start` takes.
-        existing: The result that is on disk already, or None.
-    """
+    """A checked request."""
 
     kind: str
     config: JobConfig

@@ -48,12 +48,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectRequest(DirectionRequest):
-    """A request from the command line.
-
-    Attributes:
-        file: UTF-8 text, a passage a line.
-        n_top: Tokens and passages at each end.
-    """
+    """A request from the command line. `file`: UTF-8 text, a passage a line."""
 
     file: str | os.PathLike[str]
     neutral: str = "neutral"

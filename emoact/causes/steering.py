@@ -133,12 +133,7 @@ class SteerSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Scenarios that directions come from, and those whose sentences are scored.
-
-    Attributes:
-        train: True for prompts of training scenarios.
-        test: True for prompts that are scored.
-    """
+    """Scenarios that directions come from, and those whose sentences are scored."""
 
     train: Bool[np.ndarray, " prompt"]
     test: Bool[np.ndarray, " prompt"]

@@ -26,13 +26,7 @@ from emoact.store.unit import Unit
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Functions that make the results of one kind.
-
-    Attributes:
-        work: Type of what a run is asked for.
-        rests_on: What names the result, from its units and its work.
-        found: The result, in plain JSON.
-    """
+    """Functions that make the results of one kind."""
 
     work: type
     rests_on: Callable[[Sequence[Unit], Any], dict[str, Any]]

@@ -50,12 +50,7 @@ _SYNONYMS = {
 
 
 class Row(NamedTuple):
-    """Row of a data set before the checks.
-
-    Attributes:
-        where: `line 14` or `row 14`.
-        fields: Names and values in the file.
-    """
+    """Row of a data set before the checks. `where`: `line 14` or `row 14`."""
 
     where: str
     fields: Mapping[str, object]

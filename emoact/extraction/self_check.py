@@ -134,12 +134,7 @@ def check_additivity(bridge: Any, ids: np.ndarray, options: ExtractionOptions, n
 
 @dataclass(frozen=True, kw_only=True)
 class KeptPass:
-    """A pass of the work that was computed as a check.
-
-    Attributes:
-        arrays: Site, layer, sample and rows, in the order of the hooks.
-        seconds: Wall time.
-    """
+    """A pass of the work, computed as a check: site, layer, sample, rows in the order of hooks."""
 
     one_pass: Pass
     arrays: Sequence[tuple[SiteName, int, int, np.ndarray]]

@@ -103,14 +103,7 @@ def look_at(
 
 @dataclass(frozen=True, kw_only=True)
 class Continuation:
-    """A prompt with what the model wrote behind it.
-
-    Attributes:
-        strings: Its tokens, the BOS included.
-        n_prompt: Tokens of the prompt among them.
-        difference: Log-probability with the direction minus without it, in nats, of every token;
-            NaN for the first.
-    """
+    """A prompt with what the model wrote behind it, as in `causes.continuation.Continued`."""
 
     strings: tuple[str, ...]
     n_prompt: int

@@ -37,13 +37,7 @@ Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 class WarmModel:
-    """An `EngineFor` that loads a model only where it is not loaded already.
-
-    Args:
-        engine_for: Loads a model.
-        before_loading: Called before a model is loaded.
-        expected: What a host that was started for a sentence is going to load.
-    """
+    """An `EngineFor` that loads a model only where it is not loaded already."""
 
     def __init__(
         self,
@@ -243,14 +237,7 @@ def _vector(words: str) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class Steered:
-    """A typed prompt to continue with and without a direction.
-
-    Attributes:
-        layer: Layer at whose input the vector is added.
-        vector: The direction times its dose: float32 numbers in base64.
-        max_tokens: Most tokens of a continuation.
-        from_last: Add it from the last token of the prompt on, in place of every one after BOS.
-    """
+    """A prompt for `client.continue_both`; the vector is float32 numbers in base64."""
 
     request: ModelRequest
     text: str

@@ -14,13 +14,7 @@ from emoact.models.alike import ModelRequest
 
 @dataclass(frozen=True, kw_only=True)
 class CausesRequest:
-    """Request of a run about causes.
-
-    Attributes:
-        what: `heads`, or another kind of result.
-        model: The model, with the settings of the files.
-        asked: Everything else, in plain JSON; the kind's own code checks it.
-    """
+    """Request of a run about causes; the code of its kind checks what is `asked`."""
 
     what: str
     model: ModelRequest

@@ -53,12 +53,7 @@ class DatasetRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """One of several runs that divide the units of one request among them.
-
-    Attributes:
-        number: From 1.
-        count: Shards of the request.
-    """
+    """One of several runs that divide the units of one request among them."""
 
     number: int
     count: int

@@ -33,11 +33,7 @@ _DELETED = ".deleted-"
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run that has a worker.
-
-    Attributes:
-        existing: True when a run with the same request was active already; no other was started.
-    """
+    """A run that has a worker; `existing` when the same request was active already."""
 
     run_id: str
     existing: bool

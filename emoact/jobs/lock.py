@@ -43,12 +43,7 @@ class QueueNote:
 
 @dataclass(frozen=True, kw_only=True)
 class LockReading:
-    """State of a lock at one moment.
-
-    Attributes:
-        held: Whether a process holds it.
-        note: The line in it, or None where it cannot be read.
-    """
+    """State of a lock at one moment."""
 
     held: bool
     note: QueueNote | None
@@ -148,12 +143,7 @@ def _no_locks(path: Path) -> RequestError:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerProcess:
-    """A process that holds a run's lock.
-
-    Attributes:
-        pid: Its number on `machine`.
-        machine: As `this_machine` says.
-    """
+    """A process that holds a run's lock."""
 
     pid: int
     machine: str

@@ -42,11 +42,7 @@ class UnitView(UnitProgress):
 
 @dataclass(frozen=True, kw_only=True)
 class StepView(StepProgress):
-    """Work in progress as a page shows it.
-
-    Attributes:
-        model: Name of the model on screen; empty where no single model is at work.
-    """
+    """Work in progress as a page shows it; `model` is empty where no single one is at work."""
 
     model: str
 

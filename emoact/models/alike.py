@@ -22,11 +22,7 @@ from emoact.sites import SiteName
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """Everything that decides what is in memory once a model is loaded.
-
-    Attributes:
-        commit: Commit of its repository, or hash of its files.
-    """
+    """What decides what is in memory; `commit`: that of a repository, or the hash of the files."""
 
     folder: str
     commit: str | None

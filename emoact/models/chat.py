@@ -31,11 +31,7 @@ _WITHOUT = "Extract with --chat none, or choose a model that was tuned on conver
 
 @dataclass(frozen=True, kw_only=True)
 class ChatTemplate:
-    """The chat template of a model.
-
-    Attributes:
-        tokens: Special tokens that it may write, such as `bos_token`, by name.
-    """
+    """The chat template of a model; `tokens`: special ones that it may write, as `bos_token`."""
 
     model: str
     text: str

@@ -65,12 +65,7 @@ class Remark:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; cells that are no Markdown are escaped.
-
-    Attributes:
-        rows: As many cells as the head has.
-        numeric: Columns that are set to the right.
-    """
+    """A table; cells that are no Markdown are escaped, columns in `numeric` stand to the right."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]

@@ -36,12 +36,7 @@ _MOST_BYTES = 200_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class MadeReport:
-    """A report on disk.
-
-    Attributes:
-        files: All files that belong to it; of HTML just the one.
-        size: Bytes of all of them.
-    """
+    """A report on disk."""
 
     path: Path
     files: tuple[Path, ...]

@@ -68,13 +68,7 @@ _IDENTIFIERS: Mapping[str, tuple[Kind, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One table of an analysis.
-
-    Attributes:
-        name: File name, without its ending.
-        identifiers: Columns that name a row.
-        measures: All other columns, in order.
-    """
+    """One table of an analysis."""
 
     name: str
     title: str

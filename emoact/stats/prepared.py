@@ -18,11 +18,7 @@ from emoact.stats.settings import AnalysisSettings
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """One model with the draws that its steps share.
-
-    Attributes:
-        pairs: Each two emotions; empty for a part of a model.
-    """
+    """One model with the draws that its steps share; a part of a model has no `pairs`."""
 
     model: ModelFeatures
     contrasts: tuple[Contrast, ...]

@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionKey:
-    """Name of one array of directions.
-
-    Attributes:
-        kind: How the direction was made.
-        main: True for the one that the analysis itself uses.
-    """
+    """Name of one array of directions. `main`: true for the one that the analysis itself uses."""
 
     model: str
     site: SiteName

@@ -27,11 +27,7 @@ _LONGEST_PATH = 4096
 
 @dataclass(frozen=True, init=False)
 class ResultsRoot:
-    """A results folder; every path it gives stays inside, symbolic links followed.
-
-    Attributes:
-        path: The folder as the user gave it; it need not exist yet.
-    """
+    """A results folder, which need not exist; every path it gives stays inside, links followed."""
 
     path: Path
 

@@ -73,11 +73,7 @@ class ManifestEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Every acknowledged unit of a results folder.
-
-    Attributes:
-        units: By path relative to the root, in the order of their names.
-    """
+    """Every acknowledged unit of a results folder by its path within it, in the order of names."""
 
     units: Mapping[str, ManifestEntry]
 

@@ -21,12 +21,7 @@ _LABEL = re.compile(r"(.+)\.part-([0-9]{1,6})-of-([0-9]{1,6})")
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Part:
-    """One of the parts of an emotion.
-
-    Attributes:
-        number: From 1.
-        count: Parts of the emotion.
-    """
+    """One of the parts of an emotion."""
 
     emotion: str
     number: int = 1

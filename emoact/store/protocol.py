@@ -52,13 +52,7 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """Result of a full check of one file.
-
-    Attributes:
-        unit: The unit, or None for a refused file.
-        findings: Remarks on the contract and on the values.
-        refusal: Reason of the refusal, or None.
-    """
+    """Result of a full check of one file."""
 
     unit: Unit | None
     findings: tuple[Finding, ...]

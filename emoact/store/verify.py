@@ -37,13 +37,7 @@ _AGAIN = "Extract the unit again with --overwrite, or restore the file from a co
 
 @dataclass(frozen=True, kw_only=True)
 class FilesReport:
-    """Result of a check of the files.
-
-    Attributes:
-        findings: In the order of the files.
-        units: Those that can be read, each when it is asked for.
-        n_bytes: Bytes hashed.
-    """
+    """Result of a check of the files."""
 
     findings: tuple[Finding, ...]
     units: Sequence[Unit]

@@ -24,12 +24,7 @@ _NONE = "(none)"
 
 @dataclass(frozen=True, kw_only=True)
 class PromptChoice:
-    """Filters of the table, and models for token counts.
-
-    Attributes:
-        query: Words that must all occur, in any case; empty shows all.
-        models: Models whose tokens are counted.
-    """
+    """Filters of the table, empty for all, and models to count for; all words of `query` occur."""
 
     query: str
     emotions: tuple[str, ...]

@@ -56,12 +56,7 @@ class UnitFile:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitCard:
-    """A version of a file with its facts, or with the reason for which it was refused.
-
-    Attributes:
-        unit: Facts and, when asked for, measures; None where the file was refused.
-        remedy: How to mend the problem.
-    """
+    """A version of a file with its facts, or with the reason for which it was refused."""
 
     file: UnitFile
     unit: UnitMeasures | None = None

@@ -79,13 +79,7 @@ def measures() -> dict[str, Measure]:
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """A line beside that of a measure.
-
-    Attributes:
-        column: Of the table `across`.
-        words: In the legend.
-        of_emotion: In the colour of the emotion.
-    """
+    """A line beside that of a measure. `of_emotion`: in the colour of the emotion."""
 
     column: str
     words: str

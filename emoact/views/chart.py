@@ -199,11 +199,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """An entry of the legend that explains a mark.
-
-    Attributes:
-        symbol: Of a marker, or of the markers on a line; `-open` for an open one.
-    """
+    """An entry of the legend that explains a mark; a `symbol` ends in `-open` for an open one."""
 
     name: str
     kind: Literal["line", "marker", "band"]

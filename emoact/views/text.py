@@ -23,13 +23,7 @@ _BARE_LINK = re.compile(r"(?<=https:)(?=//)|(?<=http:)(?=//)|(?<=www)(?=\.)|(?<=
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """The answer about one emotion, pair or direction.
-
-    Attributes:
-        title: Class label, or what the card is about.
-        shown: True where the verdict is that the effect is shown.
-        lines: Figures, as Markdown.
-    """
+    """The answer about one emotion, pair or direction."""
 
     title: str
     verdict: str

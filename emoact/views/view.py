@@ -140,12 +140,7 @@ NOTHING = Shown(table=pd.DataFrame(), chart=None, caption="", name="nothing")
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """Text about a selected mark, and the page that shows more of it.
-
-    Attributes:
-        page: File name below `pages`, without an ending.
-        parameters: Of its address.
-    """
+    """Text about a selected mark, and the page that shows more of it."""
 
     text: str
     label: str

@@ -183,12 +183,7 @@ class UnitFacts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class UnitMeasures(UnitFacts):
-    """One (model, emotion) without its activations.
-
-    Attributes:
-        sites: Measures of each site with vectors.
-        steps: As from `measure_steps`; empty without both sites and two layers.
-    """
+    """One (model, emotion) without its activations; `steps` need both sites and two layers."""
 
     sites: Mapping[SiteName, SiteMeasures]
     steps: Mapping[str, np.ndarray]
