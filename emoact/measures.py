@@ -76,7 +76,6 @@ class Cell:
 
     Attributes:
         ids: Identifier columns: one value for all rows, or one for each row.
-        source: Argument of the measures.
     """
 
     table: str

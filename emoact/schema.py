@@ -94,7 +94,6 @@ class Dataset:
     """The prompts of one file, in the order of the file.
 
     Attributes:
-        source: The path as the user gave it.
         prompts: At least one.
         notes: Sentences about rows of the file that are not among the prompts.
     """
@@ -169,7 +168,6 @@ class Generation:
         max_tokens: Most tokens of a response.
         temperature: What logits are divided by before a token is drawn; None takes the most
             probable token (greedy).
-        seed: Of the draws.
     """
 
     max_tokens: int

@@ -22,8 +22,6 @@ class BlockVectors:
 
     Attributes:
         vectors: By block, in the model's own units: the difference of the class means.
-        model: Hub id.
-        described: Metadata for exported files.
     """
 
     vectors: dict[int, Float32[np.ndarray, " d_model"]]

@@ -78,12 +78,7 @@ class MemoryPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class WholeRun:
-    """Time of the pipeline from texts to acknowledged files, without loading the model.
-
-    Attributes:
-        seconds: Wall time of each repetition.
-        overhead: Time beyond the passes alone, as a share of them.
-    """
+    """Time of the pipeline from texts to acknowledged files, without loading the model."""
 
     seconds: tuple[float, ...]
     overhead: Spread

@@ -137,7 +137,6 @@ class Passage:
         name: Id of the prompt, or number of the line.
         emotion: Its class; empty in a file of text.
         content: Positions of the text; the rest is BOS, chat template or response.
-        response: Positions that the model wrote, or None.
     """
 
     name: str

@@ -32,7 +32,6 @@ class Import:
     """Checked data set.
 
     Attributes:
-        name: Name of the file, as uploaded.
         file_name: Name in the results folder: the safe form of `name`, and a hash.
         data: Bytes, unchanged but for names of columns that were mapped.
     """

@@ -163,7 +163,6 @@ class EngineRequest:
     """A model, and what it is loaded and checked for.
 
     Attributes:
-        source: The model; ready to load.
         texts: Prompts for the self-check, at least one; those of the run where there is one.
         frozen: Plan of an earlier start of the same run. It is used again where it agrees with
             single prompts, so that a resumed run computes the same bits.

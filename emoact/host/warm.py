@@ -125,7 +125,6 @@ class Sentence:
     Attributes:
         vector: A direction on which every position is projected, float32 numbers in base64; or
             nothing.
-        site: The stream of the direction.
         apart: Take the projections apart into what every component adds, too.
     """
 

@@ -24,7 +24,6 @@ class RunModel(ModelIdentity):
 
     Attributes:
         asked: What resolves to it: short name, hub id with revision, absolute path.
-        n_parameters: Rounded, or None where not known yet.
     """
 
     asked: str
@@ -39,7 +38,6 @@ class DatasetRef:
     """The file that a run reads its prompts from.
 
     Attributes:
-        source: The path as the user gave it.
         path: The same, absolute, so that the worker finds it from anywhere.
         sha256: Hash of the file's bytes; a worker that finds another file refuses it.
         notes: Sentences about rows of the file that are not among the prompts.
@@ -166,8 +164,6 @@ class _AnyRun:
     Attributes:
         created_at: ISO 8601 with offset.
         emotions: Labels, in the order of work.
-        results: Absolute path of the results root.
-        command: The shell command that makes this run.
     """
 
     run_id: str
@@ -305,8 +301,6 @@ class JobConfig(_AnyRun):
     """Everything that the worker of another kind of run needs to know.
 
     Attributes:
-        kind: Worker that reads `request`.
-        models: Their names on screen.
         request: What is asked for, in plain JSON; the kind's own code checks it.
         needs_model: True where a model is asked first, so that a model host works it off.
     """

@@ -45,7 +45,6 @@ class Status:
     """Content of `status.json`.
 
     Attributes:
-        snapshot: Where the run stands.
         worker: The process that writes it, or None before there is one.
         machine: Where `beat` was read.
         beat: That machine's monotonic clock at the last heartbeat.

@@ -42,12 +42,7 @@ _READ_BYTES = 20_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class ModelWork(RunModel):
-    """Work of one model.
-
-    Attributes:
-        directory: Folder of its tokenizer, or None.
-        texts: The prompts of each emotion that is not on disk yet.
-    """
+    """Work of one model. `texts`: the prompts of each emotion that is not on disk yet."""
 
     directory: str | None
     texts: Mapping[str, Sequence[str]]
@@ -189,7 +184,6 @@ class TokenCount:
     """Tokens of a list of texts, without BOS.
 
     Attributes:
-        total: Over all texts.
         total_squared: Sum of the squares, which decides the size of attention patterns.
         counted: False when guessed from the characters.
     """

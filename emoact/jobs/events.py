@@ -39,7 +39,6 @@ class Event:
 
     Attributes:
         at: ISO 8601 wall-clock time, for people; durations come from `elapsed_s`.
-        attempt: 1, and one more with every resume.
         elapsed_s: Working seconds of this attempt, by a clock that never jumps.
     """
 

@@ -52,13 +52,7 @@ _status = _kept(lambda directory: directory.status())
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """State of a run at one moment, from its lock and its files.
-
-    Attributes:
-        config: What was asked, or None where that cannot be read.
-        status: The last heartbeat, or None where that cannot be read.
-        snapshot: Where the run stands, from the status or else from the events.
-    """
+    """State of a run at one moment, from its lock and its files."""
 
     state: State
     config: AnyConfig | None

@@ -77,13 +77,7 @@ class UnitProgress:
 
 @dataclass(frozen=True, kw_only=True)
 class StepProgress:
-    """Work in progress.
-
-    Attributes:
-        detail: A few words more, or empty.
-        done: Progress of the step in `total`'s unit, or None where there is none.
-        total: For example bytes of a download.
-    """
+    """Work in progress."""
 
     name: Step
     folder: str

@@ -22,13 +22,7 @@ from emoact.jobs.snapshot import (
 
 @dataclass(frozen=True, kw_only=True)
 class UnitView(UnitProgress):
-    """One unit as a page shows it.
-
-    Attributes:
-        model: Name of the model on screen.
-        samples_per_s: Prompts per second, or None before there is a rate.
-        tokens_per_s: Tokens per second, or None before there is a rate.
-    """
+    """One unit as a page shows it."""
 
     model: str
     samples_per_s: float | None = None

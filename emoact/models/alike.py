@@ -52,7 +52,6 @@ class ModelRequest:
 
     Attributes:
         model: What resolves to it: a short name, a hub id with its revision, or a path.
-        folder: Its folder under `results/activations`.
     """
 
     model: str

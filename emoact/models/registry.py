@@ -42,8 +42,6 @@ class PackagedModel:
 
     Attributes:
         wheels: In the order of their pieces. The first names the revision and holds the terms.
-        source: Line for the provenance.
-        terms: Terms to accept before the installation, or None.
     """
 
     wheels: tuple[Wheel, ...]

@@ -12,12 +12,7 @@ Need = Literal["install", "download", "convert"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """Sizes in the configuration of a model.
-
-    Attributes:
-        model_type: As in `config.json`, such as `gpt2`.
-        context: Longest sequence, in tokens.
-    """
+    """Sizes in the configuration of a model. `context`: longest sequence, in tokens."""
 
     model_type: str
     n_layers: int
@@ -71,8 +66,6 @@ class ModelSource(ModelIdentity):
 
     Attributes:
         path: Hugging Face directory ready to load, or None while `needs` names a missing step.
-        origin: GGUF file to convert first, or None.
-        shape: Sizes, when they are known without loading.
         weight_sha256: Hash of the weights where the commit alone does not fix them, or None.
     """
 

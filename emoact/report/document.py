@@ -121,7 +121,6 @@ class Section:
 
     Attributes:
         name: Stable name, for links; unique in the document.
-        level: 2 for a part, 3 for a subsection.
     """
 
     name: str

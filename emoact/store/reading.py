@@ -140,7 +140,6 @@ class Grid:
     """Units in the order of folder and emotion; iterating gives the units.
 
     Attributes:
-        units: The files that keep the contract.
         problems: One finding per refused file; `where` is its path.
     """
 

@@ -20,7 +20,6 @@ class ShardLayout:
     """The shape of one unit's activations.
 
     Attributes:
-        lengths: Number of positions of each sample.
         n_heads: Attention heads of a layer; needed for sites with a dimension `head`.
         d_head: Width of a head; needed for sites with a dimension `d_head`.
     """

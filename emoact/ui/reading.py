@@ -35,7 +35,6 @@ class UnitFile:
     """One version of one file.
 
     Attributes:
-        emotion: Class label, from the file's name.
         modified_ns: Modification time, of parts that of the newest.
         labels: The emotion, or its parts, which are several files.
     """

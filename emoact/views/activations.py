@@ -32,9 +32,7 @@ class Activations:
     """Summaries of the activation files of one results folder.
 
     Attributes:
-        results: The folder, for shell commands.
         units: Every readable file; folders in order, emotions in the order of every page.
-        typed: A typed sentence as the model answered it, or None.
     """
 
     results: str

@@ -108,7 +108,6 @@ class Measured:
     """Units in the order of folder and emotion.
 
     Attributes:
-        units: The files that keep the contract and every position.
         problems: One finding per file that has no measures; `where` is its path.
         pooled: Facts of the files that keep pooled vectors only; they have no measures.
     """
