@@ -43,13 +43,8 @@ def decode(cls: type[T], fields: Any, *, where: str = "", ignore_unknown: bool =
     """Build an instance of a dataclass from what `json.loads` gave.
 
     Tuples are read from lists, nested dataclasses from objects, whole numbers count as floats.
-    Fields with a default may be missing.
-
-    Args:
-        cls: A dataclass.
-        fields: The JSON value.
-        where: Name of the value in messages.
-        ignore_unknown: Pass over fields that the class does not have, instead of refusing them.
+    Fields with a default may be missing. `where` names the value in messages; `ignore_unknown`
+    passes over fields that the class does not have, instead of refusing them.
 
     Raises:
         RequestError: A field is missing, unknown or of another type; says which.

@@ -122,11 +122,8 @@ class UpperLayers:
     ) -> list[Float64[np.ndarray, "vector token"]]:
         """Log-probabilities of the scored tokens of some texts, in nats, vector by vector.
 
-        Args:
-            vectors: Each is added at every changed position.
-            chosen: Indices of the texts.
-            on_pass: Called after each pass with its number of texts, each vector counted; may raise
-                to stop.
+        Each vector is added at every changed position of the `chosen` texts. `on_pass` is called
+        after each pass with its number of texts, each vector counted; it may raise to stop.
         """
         found = {text: np.empty((len(vectors), len(self._texts[text].asked))) for text in chosen}
         with self._changed():

@@ -37,13 +37,9 @@ def largest_of_all(
 
     Each cell is put in units of the scatter of its controls and itself; then the effect is compared
     with the largest over the cells of every draw. The effect counts as one draw more, so that the
-    p-value is exact where the direction is one of the controls, and is never below
-    1 / (draws + 1).
-
-    Args:
-        effects: Effects of the direction.
-        controls: Effects of the controls; draw r is the same experiment in every cell.
-        signs: 1 where a larger effect is expected, -1 where a smaller one is.
+    p-value is exact where the direction is one of the controls, and is never below 1 / (draws + 1).
+    Draw r of the controls is the same experiment in every cell; `signs` are 1 where a larger effect
+    is expected, -1 where a smaller one is.
 
     Source: Westfall and Young (1993), single-step maxT; Phipson and Smyth (2010) for the + 1.
     """

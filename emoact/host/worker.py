@@ -52,11 +52,8 @@ def main(
 ) -> int:
     """Work the first request off, then serve; returns the exit code of the first run.
 
-    Args:
-        argv: Command line; that of the process when None.
-        engine_for: Loads a model; tests give a stand-in.
-        program: Module of this process; only a launcher of the same program uses the host.
-        summarise: Measure what a run has saved, for the pages.
+    `program` is the module of this process: only a launcher of the same program uses the host. With
+    `summarise`, what a run has saved is measured for the pages. Tests give another `engine_for`.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {program}", description="Load a model and use it; started by emoact."

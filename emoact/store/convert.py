@@ -32,13 +32,8 @@ def convert(
 
     From a lossless file comes just the file that the run would have written in that format. A
     rounded file stays rounded: its precision remains in the provenance, and its unit key is not
-    that of a run that keeps every bit.
-
-    Args:
-        source: A file of any store.
-        to: Name of a store.
-        out: The new file, which must not be there yet.
-        precision: Rounding of the new file; None keeps that of the source.
+    that of a run that keeps every bit. The new file must not be there yet; without `precision` it
+    has the rounding of the source.
 
     Raises:
         FileRefusedError: The source cannot be trusted, or does not keep the contract.

@@ -73,10 +73,8 @@ def store_in(configuration: Mapping[str, Any]) -> str:
 def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> str:
     """SHA-256 of the configuration and the tokens of a unit.
 
-    Args:
-        configuration: Model, revision, processing and so on: strings, integers, booleans, None,
-            lists and mappings of them. The order of a mapping does not matter.
-        tokens: Token ids of each sample, in order.
+    The configuration has strings, integers, booleans, None, lists and mappings, whose order does
+    not matter.
 
     Raises:
         EmoactError: A value has no single spelling, such as a float; names the field.
