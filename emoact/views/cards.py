@@ -72,7 +72,8 @@ def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> C
         )
     else:
         lines.append(
-            "No cosine: no layer has both directions significant and a small standard error."
+            "No cosine: at no layer are both directions significant and far enough from 0 for it "
+            "to have an interval."
         )
     plain = rows[rows["null_low"].notna()]
     outside = int((~plain["cosine"].between(plain["null_low"], plain["null_high"])).sum())

@@ -108,7 +108,8 @@ def answer(_source: Activations, choice: Choice, shown: Shown) -> Sequence[str]:
             f"{md(display_name(str(model)))}: the largest difference of the "
             f"{known.words(choice['site'][0])} is {signed(top['percent'], '.1f')} % "
             f"({md(str(top['emotion']))}, layer {int(top['layer'])}). Intervals that leave out 0: "
-            f"{counts or 'none'} layers; {percent(0.05)} of them do so by chance."
+            f"{f'{counts} layers' if counts else 'none'}; {percent(0.05)} do so by chance on "
+            "average, and neighbouring layers are alike."
         )
     return said
 

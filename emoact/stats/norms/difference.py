@@ -13,8 +13,6 @@ from emoact.sites import SiteName
 from emoact.stats.norms.tables import prompt_means, token_norms
 from emoact.store.summaries.measures import UnitMeasures
 
-_Z = 1.96
-
 
 def difference_table(
     units: Sequence[UnitMeasures], site: SiteName, kind: NormKind = "l2", neutral: str = "neutral"
@@ -22,9 +20,9 @@ def difference_table(
     """Difference in percent between the norms of each emotion and of neutral, of one model.
 
     The geometric mean over scenarios of the ratio of norms, each the mean over a prompt's content,
-    minus 1. `low` to `high` is its 95 % interval, from the standard error of the logarithms over
-    scenarios; over prompts of both classes where they share fewer than two scenarios. `n` counts
-    these scenarios or the emotion's prompts.
+    minus 1. `low` to `high` is its 95 % interval by t, from the logarithms over scenarios. Classes
+    that share fewer than two scenarios are compared as samples of scenarios, or prompts without
+    one (Welch). `n` counts these scenarios, or the emotion's.
     """
     own = {unit.emotion: _logs(unit, site, kind) for unit in units if site in unit.sites}
     if neutral not in own:
@@ -34,8 +32,8 @@ def difference_table(
     for emotion, logs in own.items():
         if emotion == neutral:
             continue
-        mean, se, n = _compare(logs, own[neutral])
-        bounds = {"percent": mean, "low": mean - _Z * se, "high": mean + _Z * se}
+        mean, reach, n = _compare(logs, own[neutral])
+        bounds = {"percent": mean, "low": mean - reach, "high": mean + reach}
         rows.append(
             pd.DataFrame(
                 {
@@ -64,15 +62,26 @@ def _logs(unit: UnitMeasures, site: SiteName, kind: NormKind) -> pd.DataFrame:
 def _compare(
     emotion: pd.DataFrame, neutral: pd.DataFrame
 ) -> tuple[Float64[np.ndarray, " layer"], Float64[np.ndarray, " layer"], int]:
-    """Mean difference of logarithms, its standard error, and the number that it rests on."""
+    """Mean difference of logarithms, half its 95 % interval, and the number that it rests on."""
+    from scipy.stats import t
+
     a, b = (each[each.index.notna()].groupby(level=0).mean() for each in (emotion, neutral))
     depth = min(emotion.shape[1], neutral.shape[1])
     shared = a.index.intersection(b.index)
     if len(shared) > 1:
         gaps = (a.loc[shared].iloc[:, :depth] - b.loc[shared].iloc[:, :depth]).to_numpy()
-        return gaps.mean(axis=0), gaps.std(axis=0, ddof=1) / np.sqrt(len(gaps)), len(gaps)
-    first, second = (each.to_numpy()[:, :depth] for each in (emotion, neutral))
+        se = gaps.std(axis=0, ddof=1) / np.sqrt(len(gaps))
+        return gaps.mean(axis=0), t.ppf(0.975, len(gaps) - 1) * se, len(gaps)
+    # Prompts of one scenario may be alike; one without a scenario stands for itself.
+    first, second = (
+        pd.concat([means, each[each.index.isna()]]).to_numpy()[:, :depth]
+        for means, each in ((a, emotion), (b, neutral))
+    )
     if min(len(first), len(second)) < 2:
         return np.full(depth, np.nan), np.full(depth, np.nan), len(first)
-    variance = sum(each.var(axis=0, ddof=1) / len(each) for each in (first, second))
-    return first.mean(axis=0) - second.mean(axis=0), np.sqrt(variance), len(first)
+    parts = [each.var(axis=0, ddof=1) / len(each) for each in (first, second)]
+    variance = parts[0] + parts[1]
+    spent = parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1)
+    freedom = np.divide(variance**2, spent, out=np.ones(depth), where=spent > 0)
+    reach = t.ppf(0.975, freedom) * np.sqrt(variance)
+    return first.mean(axis=0) - second.mean(axis=0), reach, len(first)

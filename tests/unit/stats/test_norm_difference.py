@@ -31,9 +31,9 @@ def test_the_difference_is_the_paired_one_of_scipy_over_scenarios() -> None:
     test = stats.ttest_rel(np.log(other), np.log(base), axis=1)
     mean = (np.log(other) - np.log(base)).mean(axis=1)
     assert found["percent"].tolist() == pytest.approx(100 * np.expm1(mean), abs=1e-4)
-    reach = 1.96 * mean / test.statistic
-    assert found["low"].tolist() == pytest.approx(100 * np.expm1(mean - reach), abs=1e-4)
-    assert found["high"].tolist() == pytest.approx(100 * np.expm1(mean + reach), abs=1e-4)
+    low, high = test.confidence_interval()
+    assert found["low"].tolist() == pytest.approx(100 * np.expm1(low), abs=1e-4)
+    assert found["high"].tolist() == pytest.approx(100 * np.expm1(high), abs=1e-4)
     assert set(found["n"]) == {20}
 
 
@@ -43,11 +43,28 @@ def test_without_scenarios_the_interval_is_that_of_welch() -> None:
     found = difference_table(
         [unit("anger", a, [None] * 12), unit("neutral", b, [None] * 30)], "resid_pre"
     )
-    mean = np.log(a).mean(axis=1) - np.log(b).mean(axis=1)
     test = stats.ttest_ind(np.log(a), np.log(b), axis=1, equal_var=False)
-    assert found["high"].tolist() == pytest.approx(
-        100 * np.expm1(mean * (1 + 1.96 / test.statistic))
+    high = 100 * np.expm1(test.confidence_interval().high)
+    assert found["high"].tolist() == pytest.approx(high)
+    # Copies within a scenario add nothing.
+    pairs: list[list[str | None]] = [
+        [f"{side}{n // 2}" for n in range(2 * size)] for side, size in (("a", 12), ("b", 30))
+    ]
+    twice = [
+        unit(name, x.repeat(2, axis=1), own)
+        for name, x, own in zip(("anger", "neutral"), (a, b), pairs, strict=True)
+    ]
+    assert difference_table(twice, "resid_pre")["high"].tolist() == pytest.approx(high)
+
+
+def test_five_percent_of_few_scenarios_without_a_difference_leave_out_zero() -> None:
+    norms = np.exp(np.random.default_rng(2).normal(1, 0.2, (2, 400, 4)))
+    names: list[str | None] = [f"s{n}" for n in range(4)]
+    found = difference_table(
+        [unit(name, x, names) for name, x in zip(("anger", "neutral"), norms, strict=True)],
+        "resid_pre",
     )
+    assert 0.02 < ((found["low"] > 0) | (found["high"] < 0)).mean() < 0.08
 
 
 def test_a_prompt_without_a_finite_norm_is_left_out_and_no_neutral_gives_no_row() -> None:
