@@ -30,7 +30,7 @@ from emoact.ui.current_run import is_at_work, made_by_job, watched_job
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.cards import of_causes
-from emoact.views.causes import Causes, label
+from emoact.views.causes import ABLATIONS, Causes, label
 from emoact.views.text import coloured, md, mono
 from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.view import Choice
@@ -107,17 +107,16 @@ def _forms(results: str, files: list[UnitFile]) -> None:
     folders = list(dict.fromkeys(file.folder for file in files))
     if not folders:
         return
-    steering, taking, trying = (
-        st.expander("Steer a direction", icon=":material/add_circle:", expanded=True),
-        st.expander("Take parts out", icon=":material/content_cut:"),
-        st.expander("Continue a typed text with a direction", icon=":material/keyboard:"),
-    )
-    with steering, st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        model = str(st.selectbox("Model", folders, key="steer-model", width=260))
-    with steering:
-        emotions, neutral = classes_of(files, model)
+    model = str(st.selectbox("Model to work on", folders, key="steer-model", width=260))
+    emotions, neutral = classes_of(files, model)
     if not emotions:
         return
+    of_parts = st.session_state.get("view") == ABLATIONS.name
+    steering, taking, trying = (
+        st.expander("Steer a direction", icon=":material/add_circle:", expanded=not of_parts),
+        st.expander("Take parts out", icon=":material/content_cut:", expanded=of_parts),
+        st.expander("Continue a typed text with a direction", icon=":material/keyboard:"),
+    )
     n_layers = layers_of(files, model)
     mine = tuple(file for file in files if file.folder == model)
     with steering:

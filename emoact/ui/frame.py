@@ -114,6 +114,8 @@ def _style() -> None:
         ' [data-testid="stButtonGroup"] button[data-rac] { min-height: 2.5rem; }'
         # Above the chart the buttons of plotly would cover its legend.
         " .js-plotly-plot .modebar-container { top: auto !important; bottom: 30px; }"
+        # On a phone a badge is longer than the window is wide.
+        " .stMarkdownBadge { white-space: normal !important; }"
         # Pickers that ask for a value have one from the start.
         ' [data-testid="stWidgetLabelRequired"] { display: none; }</style>'
     )

@@ -244,6 +244,13 @@ def _which(row: dict[Any, Any], name: str) -> str:
     return f" ({kind.replace('_', ' ')})" if isinstance(kind, str) and kind else ""
 
 
+def _corrected(row: dict[Any, Any]) -> str:
+    """The p-value that the verdict is about; the intervals are those of single differences."""
+    if not math.isfinite(row["p_beyond"]):
+        return "."
+    return f"; for all three {p_text(row['p_beyond'])}, corrected for all verdicts of the analysis."
+
+
 def _words_line(row: dict[Any, Any]) -> str:
     if not math.isfinite(row["balanced_accuracy"]):
         return ""
@@ -262,7 +269,7 @@ def _words_line(row: dict[Any, Any]) -> str:
         f" Smallest gain: {signed(100 * gains[least], '.0f')} points "
         f"[{signed(100 * row[f'{least}_difference_low'], '.0f')}, "
         f"{signed(100 * row[f'{least}_difference_high'], '.0f')}] over {_WORDS[least]}"
-        + (", without control extractions." if len(gains) < len(_WORDS) else ".")
+        + (", without control extractions." if len(gains) < len(_WORDS) else _corrected(row))
         if least
         else ""
     )

@@ -150,14 +150,16 @@ def _planes(chart: Chart, paint: Paint, page: int) -> tuple[list[Trace], dict[st
                     traces.append({**trace, "xaxis": f"x{name}", "yaxis": f"y{name}"})
         top = bottom - _ROW_GAP / total
     traces += [key_trace(key, paint) for key in chart.key]
-    shown, titles = _share_legend(traces, page), [title for title in titles if title["text"]]
+    # Where words need more room than the margin has, plotly draws everything a second time.
+    left = max(_beside(row[0], _FOLD if page == _WIDTH_NARROW else 0) for row in rows)
+    # The legend begins at the axis; on a phone at the edge of the page.
+    shown = _share_legend(traces, page if page == _WIDTH_NARROW else page - left)
+    titles = [title for title in titles if title["text"]]
     above = (_MARGIN_TOP if titles or shown else _MARGIN_BARE) + _LEGEND_ROW * shown
     longest = max((len(tick) for row in rows for panel in row for tick in panel.x.ticks), default=0)
     below = _MARGIN_BOTTOM + (_LONG_TICKS if longest > 3 else 0)
     below += round(_LETTER * max(0, longest - _FITTING))
     cells = [mark for row in rows for panel in row for mark in panel.marks if type(mark) is Cells]
-    # Where words need more room than the margin has, plotly draws everything a second time.
-    left = max(_beside(row[0], _FOLD if page == _WIDTH_NARROW else 0) for row in rows)
     layout = {
         **axes,
         "annotations": titles,

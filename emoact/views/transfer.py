@@ -208,6 +208,14 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     return [Caution(f"{prose(found.message)}. {prose(found.remedy or '')}".strip())]
 
 
+_REFUSED = "Nothing was tested, for the reason above."
+_EMPTY = (
+    "Nothing was tested yet. Extract another data set with the same model into a results folder of "
+    "its own and name that folder above. For the shipped data/contrast.jsonl the labels "
+    "gratitude=self_good, neutral=other_good say which of its labels stands for which of these."
+)
+
+
 TRANSFER = View[Analysed](
     name="transfer",
     page="directions",
@@ -236,7 +244,5 @@ TRANSFER = View[Analysed](
         choice["hook"],
         *(word for pair in choice["map"].replace(",", " ").split() for word in ("--map", pair)),
     ),
-    empty="Nothing was tested yet. Extract another data set with the same model into a results "
-    "folder of its own and name that folder above. For the shipped data/contrast.jsonl the labels "
-    "gratitude=self_good, neutral=other_good say which of its labels stands for which of these.",
+    empty=lambda _, choice: _REFUSED if choice["to"].strip() else _EMPTY,
 )

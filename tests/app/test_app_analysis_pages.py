@@ -142,6 +142,7 @@ def test_another_results_folder_is_tested_from_the_page(
     assert set(app.dataframe[0].value["model"]) == {"gpt2", "other"}
     app = open_page("directions", view="transfer", model="gpt2", to="/nowhere")
     assert "no activations in /nowhere" in words(app)
+    assert "Nothing was tested, for the reason above" in words(app)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 import pytest
 
@@ -50,3 +52,24 @@ def test_a_card_has_the_verdict_of_the_headline(tables: Tables, verdict: str) ->
     for card in direction_answer.cards(Source({**tables, "headline": headline}), a_choice(tables)):
         assert card.shown == (verdict == "beyond_words")
         assert card.verdict == verdict.replace("_", " ")
+
+
+def test_a_card_says_the_p_value_that_its_verdict_is_about(tables: Tables) -> None:
+    """The interval of the smallest gain may exclude 0 where the corrected test shows nothing."""
+    three = {
+        f"{name}_{column}": value
+        for name in ("text", "contextless", "shuffled_words")
+        for column, value in (
+            ("balanced_accuracy", 0.8),
+            ("difference", 0.1),
+            ("difference_low", 0.02),
+            ("difference_high", 0.2),
+        )
+    }
+    said = " for all three p = 0.25, corrected for all verdicts of the analysis."
+    for p, ends in ((0.25, True), (math.nan, False)):
+        headline = tables["headline"].assign(verdict="inconclusive", p_beyond=p, **three)
+        for card in direction_answer.cards(
+            Source({**tables, "headline": headline}), a_choice(tables)
+        ):
+            assert card.lines[-1].endswith(said) == ends

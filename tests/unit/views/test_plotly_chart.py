@@ -87,6 +87,17 @@ def test_a_name_in_the_legend_of_several_panels_is_listed_once() -> None:
     drawn = figure(chart, styles=STYLES, scheme="light")
     assert [trace.showlegend for trace in drawn.data] == [True, False, True]
     assert drawn.layout.showlegend
+    # Beside long words at the axis the legend has less room, and needs a second row.
+    names = [Key(name="x" * 40, kind="band", colour="null"), Key(name="y" * 40, kind="line")]
+    tall = [
+        figure(
+            Chart(rows=[[Panel(marks=points, y=Axis(categories=[word]))]], key=names),
+            styles=STYLES,
+            scheme="light",
+        ).layout.margin.t
+        for word in ("short", "very long words " * 3)
+    ]
+    assert tall[0] < tall[1]
 
 
 def test_points_keep_the_rows_that_a_selection_returns() -> None:
