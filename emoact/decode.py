@@ -217,7 +217,7 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
     """Reader of a dataclass; made once, as one file can hold 100,000 of them."""
     hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
     known = {field.name for field in fields}
-    readers = [(name, f".{name}", _reader(hints[name])) for name in (f.name for f in fields)]
+    readers = [(field.name, _reader(hints[field.name])) for field in fields]
     missing = (dataclasses.MISSING, dataclasses.MISSING)
     needed = [f.name for f in fields if (f.default, f.default_factory) == missing]
 
@@ -229,9 +229,15 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
         for name in needed:
             if name not in value:
                 raise _MisfitError(": this field is missing", f".{name}")
-        return cls(
-            **_each((name, at, one, value[name]) for name, at, one in readers if name in value)
-        )
+        found = {}
+        for name, one in readers:
+            if name in value:
+                try:
+                    found[name] = one(value[name])
+                except _MisfitError as misfit:
+                    misfit.place.append(f".{name}")
+                    raise
+        return cls(**found)
 
     return read
 

@@ -20,8 +20,10 @@ Number = float | None
 """None where it was not finite."""
 _MOST_PARTS = 1000
 """Layers, and heads of a layer, that a map of them is drawn of."""
-_MOST_CLASSES = 200
+MOST_CLASSES = 200
 """Classes, each of which has a panel."""
+MOST_ROWS = 20_000
+"""Rows of a table: heads, or parts, of the largest published models are 17,515."""
 
 
 def _check_places(what: str, *places: int | None) -> None:
@@ -54,7 +56,7 @@ class _ByPrompt:
         columns = (self.emotion, self.prompt, self.projection, *self.contributions.values())
         if len(set(map(len, columns))) > 1:
             raise RequestError("found.by_prompt has columns of several lengths")
-        if max(len(set(self.emotion)), len(self.contributions)) > _MOST_CLASSES:
+        if max(len(set(self.emotion)), len(self.contributions)) > MOST_CLASSES:
             raise RequestError("found.by_prompt has more classes or components than are drawn")
 
 
@@ -222,7 +224,7 @@ class _SteerSettings:
     def __post_init__(self) -> None:
         if not (self.emotions and self.layers and self.control_doses):
             raise RequestError("found.settings names no emotion, no layer or no control dose")
-        if len(self.emotions) > _MOST_CLASSES:
+        if len(self.emotions) > MOST_CLASSES:
             raise RequestError(f"found.settings has {len(self.emotions):,} emotions")
         if min(self.n_random, self.n_shuffled) < 1:
             raise RequestError("found.settings has no random or no shuffled direction")
@@ -320,8 +322,8 @@ def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
     """Check that a result has what is read of its kind; fields that are not read may differ.
 
     Raises:
-        RequestError: A field is missing or of another type, a table has no rows, or its rows are
-            none of the result; says which.
+        RequestError: A field is missing or of another type, a table has no or too many rows, or
+            rows that are none of the result; says which.
     """
     if kind not in _FORMS:
         return
@@ -332,6 +334,10 @@ def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
         rows = held if isinstance(held, list | tuple) else [held]
         if not rows:
             raise RequestError(f"found.{name} has no rows")
+        if len(rows) > MOST_ROWS:
+            raise RequestError(
+                f"found.{name} has {len(rows):,} rows; a result has at most {MOST_ROWS:,}"
+            )
         for row in rows:
             decode(form, row, where=f"found.{name}", ignore_unknown=True)
     if kind == "heads":
@@ -341,7 +347,7 @@ def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
         if len(set(named)) < len(named):
             raise RequestError("found.components has a head twice")
     elif kind == "steer":
-        settings = found["settings"]
+        asked = [set(found["settings"][name]) for name in ("emotions", "layers")]
         for row in found["effects"]:
-            if row["emotion"] not in settings["emotions"] or row["layer"] not in settings["layers"]:
+            if row["emotion"] not in asked[0] or row["layer"] not in asked[1]:
                 raise RequestError("found.effects has an emotion or a layer that was not asked for")

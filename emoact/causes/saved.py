@@ -80,10 +80,12 @@ def save_cause(
 
     Raises:
         EmoactError: It could not be written.
+        RequestError: It would be refused when it is read.
     """
     name = cause_id(kind, rests_on)
     path = root.causes_dir(name) / f"{kind}.json"
     content = finite({"kind": kind, "rests_on": rests_on, "found": found})
+    check_form(kind, content["found"], content["rests_on"])
     write_json(path, sealed({"schema_version": CAUSES_VERSION, **content}))
     return SavedCause(id=name, path=path, **content)
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.causes.direction import SMALLEST, random_directions
+from emoact.causes.form import MOST_CLASSES, MOST_ROWS
 from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.numbers import short
@@ -84,6 +85,12 @@ class SteerSettings:
             given = getattr(self, name)
             if not given or len(set(given)) != len(given):
                 raise RequestError(f"{name} is {given}; at least one is needed, and none twice")
+        cells = len(self.emotions) * len(self.layers) * len(self.doses)
+        if len(self.emotions) > MOST_CLASSES or cells > MOST_ROWS:
+            raise RequestError(
+                f"{len(self.emotions):,} emotions and {cells:,} cells (emotions × layers × doses) "
+                f"are asked for; one result holds at most {MOST_CLASSES} and {MOST_ROWS:,}"
+            )
         if self.neutral in self.emotions:
             raise RequestError(f"{self.neutral} is the class that directions are measured from")
         if not all(0 < abs(dose) <= _LARGEST_DOSE for dose in self.doses):

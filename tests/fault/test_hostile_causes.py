@@ -19,7 +19,13 @@ import pytest
 
 from emoact.causes import heads, lens, patterns
 from emoact.causes.form import check_form
-from emoact.causes.saved import SavedCause, cause_id, saved_causes, verify_causes
+from emoact.causes.saved import (
+    SavedCause,
+    cause_id,
+    save_cause,
+    saved_causes,
+    verify_causes,
+)
 from emoact.decode import sealed
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.report.making import make_report
@@ -338,6 +344,15 @@ _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
             {"contributions": dict.fromkeys(_NAMES, [0.0] * 201)},
         )
     ),
+    *(
+        (kind, (table,), [{}] * 20_001, "has 20,001 rows; a result has at most 20,000")
+        for kind, table in {
+            "heads": "components",
+            "steer": "effects",
+            "ablate": "ablations",
+            "attention": "heads",
+        }.items()
+    ),
     ("lens", ("tokens",), [_RAISED], "both ends"),
     ("steer", ("settings", "control_doses"), [], "names no emotion, no layer"),
     (
@@ -357,9 +372,12 @@ def test_what_a_result_of_its_kind_cannot_say_is_refused(
     tmp_path: Path, kind: str, at: tuple[Any, ...], value: Any, why: str
 ) -> None:
     saved = PLANTS[kind](tmp_path)
-    check_form(kind, saved.found, saved.rests_on)
+    other = put(saved.found, at, value)
     with pytest.raises(RequestError, match=why):
-        check_form(kind, put(saved.found, at, value), saved.rests_on)
+        check_form(kind, other, saved.rests_on)
+    with pytest.raises(RequestError, match=why):
+        save_cause(ResultsRoot(tmp_path), kind, saved.rests_on, other)
+    assert saved_causes(ResultsRoot(tmp_path), kind) == (saved,)
 
 
 def test_tokens_of_projected_passages_are_on_one_of_two_sides(tmp_path: Path) -> None:

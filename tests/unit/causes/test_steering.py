@@ -1,6 +1,7 @@
 """Directions of steering, their controls and the split they rest on."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,3 +105,12 @@ def test_every_label_has_a_sentence_of_its_own_a_known_one_or_a_general_one() ->
             dataclasses.replace(SETTINGS, prefixes=wrong)
     with pytest.raises(RequestError, match="has 501 characters; a sentence of at most 500"):
         dataclasses.replace(SETTINGS, prefixes={"anger": "a" * 501})
+
+
+@pytest.mark.parametrize(
+    "many",
+    [{"emotions": tuple(map(str, range(201)))}, {"doses": tuple(map(float, range(1, 20_002)))}],
+)
+def test_more_than_one_result_holds_is_refused_before_any_pass(many: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="one result holds at most 200 and 20,000"):
+        dataclasses.replace(SETTINGS, **many)
