@@ -66,8 +66,9 @@ def show(results: str) -> None:
         refused = st.session_state.pop(_REFUSED, None)
         if refused is not None:
             error_box(refused, title="The file could not be saved")
-        if file is not None:
-            st.session_state[_FOUND] = file.name, *_read(file.name, file.getvalue())
+        # One that was given back is empty.
+        if file is not None and len(content := file.getvalue()) == file.size:
+            st.session_state[_FOUND] = file.name, *_read(file.name, content)
             _give_back(file)
         if _FOUND not in st.session_state:
             return
@@ -127,6 +128,10 @@ def _give_back(file: UploadedFile) -> None:
     manager = None if context is None else context.uploaded_file_mgr
     if isinstance(manager, MemoryUploadedFileManager) and context is not None:
         manager.remove_file(context.session_id, file.file_id)
+    # What the page was given is a copy of what its session keeps until its next run.
+    held = st.session_state.get(_uploader())
+    if isinstance(held, UploadedFile):
+        held.truncate(0)
 
 
 def _preview(results: str, found: Import) -> None:

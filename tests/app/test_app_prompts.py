@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.testing.v1 import AppTest
 
 from emoact.data.reading import MAX_BYTES
@@ -124,10 +125,21 @@ def test_an_upload_does_not_stay_in_the_memory_of_the_server(
 
     monkeypatch.setattr(MemoryUploadedFileManager, "remove_file", removed)
     app = upload(open_page("prompts"), "mine.csv", GOOD)
+
+    def kept() -> bytes:
+        # What the session keeps until its next run, of which the page is given a copy.
+        file = app.session_state["upload"]
+        assert isinstance(file, UploadedFile)
+        return file.getvalue()
+
     assert "Use 12 prompts" in [button.label for button in app.button]
+    assert kept() == b""
     upload(app, "mine.csv", "nothing")
     assert "was not imported" in app.error[0].proto.title
+    assert kept() == b""
     assert held == [0, 0]
+    upload(app, "mine.csv", "")
+    assert "was not imported" in app.error[0].proto.title
 
 
 def test_a_password_is_asked_for_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
