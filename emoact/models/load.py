@@ -152,7 +152,15 @@ def load_model(
             bridge.enable_compatibility_mode(disable_warnings=True)
     except EmoactError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
+    except (
+        ImportError,
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise EmoactError(
             f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
             remedy="The log of the run has the full traceback.",
@@ -196,7 +204,7 @@ def _check_sizes(config: Any, n_parameters: int | None, source: ModelSource) -> 
     of every family counts, where `check_against_weights` knows those that all share.
     """
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+        model: Any = AutoModelForCausalLM.from_config(config, attn_implementation="eager")  # type: ignore[no-untyped-call]
     needed = sum(parameter.numel() for parameter in model.parameters())
     held = n_parameters
     if held is not None and getattr(config, "quantization_config", None):

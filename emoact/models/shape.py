@@ -18,6 +18,8 @@ from emoact.files import open_regular
 from emoact.models.cache import cache_root
 from emoact.models.source import ModelShape
 
+_KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
+"""Fields by which transformers fetches code from the hub, where the package `kernels` is there."""
 _MAX_CONFIG_BYTES = 4_000_000
 _SMALL = (".json", ".jinja", ".txt", ".model")
 _LARGEST_SMALL = 200_000_000
@@ -55,8 +57,13 @@ def check_files(directory: Path) -> None:
     It would wait for a pipe in place of `generation_config.json`, and read a device without end.
 
     Raises:
-        RequestError: One is something else, or too large.
+        RequestError: One is something else, or too large, or asks for an adapter.
     """
+    if os.path.lexists(directory / "adapter_config.json"):
+        raise RequestError(
+            f"{directory} holds an adapter (adapter_config.json), whose weights no hash would name",
+            remedy="Save the model with its adapter merged into its weights, or remove that file.",
+        )
     for path in sorted(directory.iterdir()):
         if path.suffix not in _SMALL or path.is_dir():
             continue
@@ -92,7 +99,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     """`config.json` of a Hugging Face directory.
 
     Raises:
-        RequestError: The file is missing, is not JSON, or requires code of the repository.
+        RequestError: The file is missing, is not JSON, or requires code of a repository.
     """
     path = directory / "config.json"
     try:
@@ -118,6 +125,13 @@ def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
                     f"{path} requires code from the model's repository (auto_map), which emoact "
                     "does not run",
                     remedy="Use a model whose architecture is part of transformers.",
+                )
+            kernel = next((each for name in _KERNELS if "/" in str(each := value.get(name))), None)
+            if kernel is not None:
+                raise RequestError(
+                    f"{path} requires code from a repository of kernels ({kernel!r:.80}), which "
+                    "emoact does not run",
+                    remedy="Take that field out of the file.",
                 )
             pending.extend(value.values())
         elif isinstance(value, list):

@@ -134,9 +134,15 @@ def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(
     folder = save_tiny("phi3", tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    # Of published models, which would need a package or fetch a kernel from the hub.
+    config["_attn_implementation"] = "flash_attention_2"
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: ...\n")
     assert load_model(resolve_model(str(folder)), ExtractionOptions()).bridge.cfg.n_layers == 3
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(RequestError, match="holds an adapter"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+    (folder / "adapter_config.json").unlink()
     tensors = load_file(folder / "model.safetensors")
     tensors["model.layers.1.mlp.own.weight"] = np.zeros(1, dtype=np.float32)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
