@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def save_cause(
     """
     name = cause_id(kind, rests_on)
     path = root.causes_dir(name) / f"{kind}.json"
-    content = finite({"kind": kind, "rests_on": rests_on, "found": found})
+    # As it will be read: numbers and texts of numpy are plain ones then.
+    content = json.loads(json.dumps(finite({"kind": kind, "rests_on": rests_on, "found": found})))
     check_form(kind, content["found"], content["rests_on"])
     write_json(path, sealed({"schema_version": CAUSES_VERSION, **content}))
     return SavedCause(id=name, path=path, **content)
