@@ -54,6 +54,7 @@ def normal(form: Literal["NFC", "NFKC"], text: str) -> str:
     return "".join(unicodedata.normalize(form, part) for part in _many_marks().split(text))
 
 
+@functools.lru_cache(maxsize=1024)
 def check_emotion(label: str) -> str:
     """Return the label in NFC when it may name a file, else refuse it.
 
@@ -77,7 +78,7 @@ def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> None:
         raise RequestError(f"{field} is {value!r}; allowed are {', '.join(allowed)}")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """One text with its class label."""
 

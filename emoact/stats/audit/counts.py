@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import accumulate
+
+import numpy as np
 
 from emoact.numbers import plural, some
+from emoact.schema import Prompt
 from emoact.stats.audit.outcome import Check, Outcome
-from emoact.stats.audit.text import Texts
+from emoact.stats.audit.text import Texts, words_of
 
 _SIMILAR = 0.6
 """Eight words of which one is another share seven of nine; of which two are, six of ten."""
@@ -18,11 +23,23 @@ _WORDS = 100
 _MOST_PAIRS = 100_000
 
 
+def recurring(keys: Iterable[Hashable]) -> list[int]:
+    """Rows whose key another row has too, by their hashes: a few others may be among them."""
+    hashes = np.fromiter(map(hash, keys), np.int64)
+    _, place, often = np.unique(hashes, return_inverse=True, return_counts=True)
+    rows: list[int] = np.flatnonzero(often[place] > 1).tolist()
+    return rows
+
+
 def equal_groups(texts: Texts) -> list[list[int]]:
     """Rows of prompts with the same words in the same order; case and punctuation do not count."""
-    groups: dict[object, list[int]] = defaultdict(list)
-    for row, words in enumerate(texts.words):
-        groups[words or texts.prompts[row].text.strip()].append(row)
+
+    def key(prompt: Prompt) -> Hashable:
+        return words_of(prompt.text) or prompt.text.strip()
+
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for row in recurring(map(key, texts.prompts)):
+        groups[key(texts.prompts[row])].append(row)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -36,29 +53,47 @@ def similar_pairs(words: Iterable[Sequence[str]]) -> tuple[list[tuple[int, int]]
 
     Source: Chaudhuri et al. 2006 (prefix filter).
     """
-    # Whole numbers: sets of the words of very many texts would take a kilobyte for each.
-    numbers: dict[str, int] = {}
-    texts = [tuple(numbers.setdefault(word, len(numbers)) for word in text) for text in words]
-    frequency = Counter(number for text in texts for number in set(text))
-    seen_with: dict[int, list[int]] = defaultdict(list)
+    # Arrays of numbers: sets, tuples or lists of very many texts take a kilobyte for each.
+    vocabulary: dict[str, int] = {}
+    numbers, edges = array("i"), array("q", [0])
+    for each in words:
+        numbers.extend([vocabulary.setdefault(word, len(vocabulary)) for word in each])
+        edges.append(len(numbers))
+    frequency = array("i", bytes(4 * len(vocabulary)))
+    vocabulary.clear()
+
+    def text_of(row: int) -> array[int]:
+        return numbers[edges[row] : edges[row + 1]]
+
+    for row in range(len(edges) - 1):
+        for number in set(text_of(row)):
+            frequency[number] += 1
+    # Rows of the texts that were seen with a word in their prefix, in its share of one array.
+    starts = array("q", accumulate(frequency, initial=0))
+    ends, seen = array("q", starts), array("i", bytes(4 * starts[-1]))
     pairs: list[tuple[int, int]] = []
     comparisons = 0
-    for row, text in enumerate(texts):
+    for row in range(len(edges) - 1):
+        text = text_of(row)
         if not text:
             continue
         own = frozenset(text)
         rarest = sorted(own, key=lambda number: (frequency[number], number))
         prefix = rarest[: len(own) - math.ceil(_SIMILAR * len(own)) + 1]
-        candidates = {other for number in prefix for other in seen_with[number]}
-        comparisons += sum(1 + (len(text) + len(texts[other])) // _WORDS for other in candidates)
+        candidates = {other for number in prefix for other in seen[starts[number] : ends[number]]}
+        comparisons += sum(
+            1 + (len(text) + edges[other + 1] - edges[other]) // _WORDS for other in candidates
+        )
         if comparisons > _MOST_COMPARISONS or len(pairs) > _MOST_PAIRS:
             return pairs, False
         for other in sorted(candidates):
-            similar = len(own.intersection(texts[other])) >= _SIMILAR * len(own.union(texts[other]))
-            if similar and text != texts[other]:
+            there = text_of(other)
+            similar = len(own.intersection(there)) >= _SIMILAR * len(own.union(there))
+            if similar and text != there:
                 pairs.append((other, row))
         for number in prefix:
-            seen_with[number].append(row)
+            seen[ends[number]] = row
+            ends[number] += 1
     return pairs, True
 
 
@@ -144,7 +179,7 @@ def _stands_under_two_emotions(texts: Texts, group: list[int]) -> bool:
 
 def near_duplicate_check(texts: Texts) -> Check:
     """Prompts that share three fifths of their words, except versions of one scenario."""
-    similar, complete = similar_pairs(texts.words)
+    similar, complete = similar_pairs(words_of(prompt.text) for prompt in texts.prompts)
     remark = "" if complete else " Not all pairs were compared: too many texts share their words."
     pairs = [
         (one, other)
@@ -181,13 +216,12 @@ def template_check(texts: Texts) -> Check:
     """Three-word openings that many prompts of an emotion share."""
     found: list[str] = []
     for emotion in texts.emotions:
-        words = [texts.words[row] for row in texts.of(emotion)]
+        rows = texts.of(emotion)
+        words = (words_of(texts.prompts[row].text) for row in rows)
         openings = Counter(" ".join(text[:3]) for text in words if len(text) >= 3)
         for opening, opened in openings.most_common(1):
-            if opened > max(_ALWAYS_ALLOWED, math.ceil(_OPENING_SHARE * len(words))):
-                found.append(
-                    f'{opened} of {len(words)} {emotion} prompts open with "{opening} ..."'
-                )
+            if opened > max(_ALWAYS_ALLOWED, math.ceil(_OPENING_SHARE * len(rows))):
+                found.append(f'{opened} of {len(rows)} {emotion} prompts open with "{opening} ..."')
     return Check(
         aspect="templates",
         title="Templates",

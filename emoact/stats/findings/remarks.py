@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Int64
 
 from emoact.numbers import plural, significant, some
 from emoact.schema import Finding
 from emoact.stats.across.shared import differing_texts
-from emoact.stats.audit.counts import similar_pairs
+from emoact.stats.audit.counts import recurring, similar_pairs
 from emoact.stats.audit.text import words_of
 from emoact.stats.directions.emotion import EmotionFigures
 from emoact.stats.features import ModelFeatures
@@ -139,11 +140,9 @@ def _repeated(model: ModelFeatures) -> int:
     def key(row: int) -> tuple[int, str | bytes]:
         return int(model.design.label_of[row]), model.prompts[row].text or last[row].tobytes()
 
-    hashes = [hash(key(row)) for row in range(len(model.prompts))]
-    _, place, often = np.unique(hashes, return_inverse=True, return_counts=True)
     first: dict[tuple[int, str | bytes], int] = {}
     repeated = 0
-    for row in np.flatnonzero(often[place] > 1).tolist():
+    for row in recurring(map(key, range(len(model.prompts)))):
         other = first.setdefault(key(row), row)
         apart = model.design.scenario_of[row] != model.design.scenario_of[other]
         here, there = (last[each].astype(np.float64) for each in (row, other))
@@ -161,16 +160,20 @@ def _near_copies(model: ModelFeatures) -> tuple[list[tuple[int, int]], bool]:
     pairs: list[tuple[int, int]] = []
     complete = True
     for label in range(len(model.design.labels)):
-        rows = np.flatnonzero(model.design.label_of == label).tolist()
-        near, all_compared = similar_pairs(words_of(model.prompts[row].text) for row in rows)
+        rows = np.flatnonzero(model.design.label_of == label)
+
+        def words(place: int, rows: Int64[np.ndarray, " row"] = rows) -> tuple[str, ...]:
+            return words_of(model.prompts[rows[place]].text)
+
+        near, all_compared = similar_pairs(map(words, range(len(rows))))
         complete &= all_compared
-        pairs += [(rows[a], rows[b]) for a, b in near]
-        first: dict[int, int] = {}
-        for row in rows:
-            words = words_of(model.prompts[row].text)
-            other = first.setdefault(hash(tuple(words)), row)
+        pairs += [(int(rows[a]), int(rows[b])) for a, b in near]
+        first: dict[tuple[str, ...], int] = {}
+        for place in recurring(map(words, range(len(rows)))):
+            row, own = int(rows[place]), words(place)
+            other = first.setdefault(own, row)
             # Texts that are equal to the letter are told by `_repeated`.
-            if words and model.prompts[other].text != model.prompts[row].text:
+            if own and model.prompts[other].text != model.prompts[row].text:
                 pairs.append((other, row))
     scenario = model.design.scenario_of
     apart = [pair for pair in pairs if scenario[pair[0]] != scenario[pair[1]]]
