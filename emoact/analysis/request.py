@@ -90,7 +90,7 @@ def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
     worker_slots()
     root = ResultsRoot(request.results)
     run_id = new_run_id() if request.run_id is None else check_id(request.run_id)
-    grid = read_all(root.path)
+    grid = read_all(root.path, with_prompts=bool(request.settings.control_shuffles))
     units = chosen_units(grid, root, request)
     check_heads(units, request.settings)
     files = [(unit, path, known_sha256(path)) for unit in units for path in unit.files]

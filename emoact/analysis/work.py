@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from emoact.analysis.key import InputFile, check_unchanged, input_of
@@ -18,13 +19,21 @@ from emoact.errors import EmoactError, RequestError
 from emoact.jobs.controls import ControlsRequest
 from emoact.jobs.snapshot import Step
 from emoact.models.cache import file_sha256
-from emoact.stats.features import Controls, UnitFeatures, features_of, let_go
+from emoact.stats.features import (
+    Controls,
+    PromptInfo,
+    UnitFeatures,
+    features_of,
+    packed,
+    prompts_of,
+)
 from emoact.stats.full import analyse_grid
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.controls import UnitControls
+from emoact.store.joining import join_parts, part_files
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_named
+from emoact.store.reading import named_path, read, read_head
 from emoact.store.unit import Unit
 
 READING_SHARE = 0.05
@@ -84,7 +93,9 @@ def compute_analysis(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Compu
 
 def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | SavedAnalysis:
     settings, n_units = work.settings, len(work.units)
-    units = [read_named(root, folder, name) for folder, name in work.units]
+    # Once more for their vectors, one at a time: strings and tokens of very many prompts take more
+    # memory than all else.
+    units = [read_head(named_path(root, folder, name)) for folder, name in work.units]
     check_heads(units, settings)
 
     def hashed(number: int, unit: Unit) -> list[InputFile]:
@@ -102,8 +113,8 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     room = DiskRoom(root.path)
 
     def pooled() -> Iterator[UnitFeatures]:
-        # Strings and tokens of very many prompts take more memory than their vectors.
-        for number, unit in enumerate(let_go(units)):
+        for number, (folder, name) in enumerate(work.units):
+            unit, prompts = _read(named_path(root, folder, name), settings)
             _tell_reading(tell, unit, number, n_units, part=0.5)
             found = features_of(
                 unit,
@@ -111,11 +122,13 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
                 pooling=settings.pooling,
                 model=unit.folder,
                 room=room,
+                prompts=prompts,
             )
             if settings.control_shuffles:
                 saved = UnitControls(root=root, unit=unit, settings=control_settings(settings))
                 found = dataclasses.replace(found, controls=_controls(saved))
                 controls.append(_description(saved))
+            del unit, prompts
             yield found
 
     def on_progress(done: int, total: int, label: str) -> None:
@@ -126,6 +139,25 @@ def _compute(root: ResultsRoot, work: AnalysisWork, tell: Tell) -> Computed | Sa
     result = analyse_grid(pooled(), settings, on_progress, room=room)
     check_unchanged(root, inputs)
     return Computed(result=result, inputs=tuple(inputs), controls=tuple(controls))
+
+
+def _read(path: Path, settings: AnalysisSettings) -> tuple[Unit, Sequence[PromptInfo] | None]:
+    """The unit in a file; that of parts with pooled vectors without its prompts, beside them."""
+    heads = list[Unit]()
+
+    def prompts_of_all() -> Iterator[PromptInfo]:
+        n_before = 0
+        for file in part_files(path):
+            part = read(file)
+            if not part.pooled:
+                heads.clear()
+                return
+            yield from prompts_of(part, settings.pooling, first=n_before)
+            n_before += part.n_samples
+            heads.append(part.without_prompts())
+
+    prompts = () if settings.control_shuffles else packed(prompts_of_all())
+    return (join_parts(path, heads), prompts) if heads else (read(path), None)
 
 
 def _controls(saved: UnitControls) -> Controls:

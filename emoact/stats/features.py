@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64
 
 from emoact import sites as known_sites
 from emoact.errors import RequestError
+from emoact.packed import Packed
 from emoact.positions import Pooling, Span, pool_layers
 from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, HasProvenance
@@ -81,6 +82,21 @@ class PromptInfo:
     n_tokens: int
 
 
+def packed(prompts: Iterable[PromptInfo]) -> Sequence[PromptInfo]:
+    """The prompts in little memory."""
+
+    def read(name: str, *others: Any) -> PromptInfo:
+        scenario, subset, text, n_tokens = others
+        return PromptInfo(
+            id=name, scenario_id=scenario, subset=subset, text=text, n_tokens=int(n_tokens)
+        )
+
+    def texts_of(each: PromptInfo) -> tuple[str | None, ...]:
+        return each.id, each.scenario_id, each.subset, each.text, str(each.n_tokens)
+
+    return Packed(prompts, texts_of, read)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Controls:
     """Pooled vectors of the same prompts without context, and without word order.
@@ -118,7 +134,7 @@ class UnitFeatures:
 
     model: str
     emotion: str
-    prompts: tuple[PromptInfo, ...]
+    prompts: Sequence[PromptInfo]
     sites: Mapping[SiteName, Pooled]
     configuration: Configuration
     random_weights: bool = False
@@ -150,7 +166,7 @@ class ModelFeatures:
 
     model: str
     design: Design
-    prompts: tuple[PromptInfo, ...]
+    prompts: Sequence[PromptInfo]
     sites: Mapping[SiteName, Pooled]
     random_weights: bool
     controls: Controls | None = None
@@ -167,13 +183,13 @@ class ModelFeatures:
         return np.array([prompt.n_tokens for prompt in self.prompts], dtype=np.int64)
 
     @property
-    def texts(self) -> tuple[str, ...]:
+    def texts(self) -> Sequence[str]:
         """Texts in the order of the rows."""
-        return tuple(prompt.text for prompt in self.prompts)
+        return Packed((prompt.text for prompt in self.prompts), lambda text: (text,), str)
 
     def rows(self, order: Sequence[int], room: Room = MEMORY) -> ModelFeatures:
         """Some of the prompts, in this order; their vectors are copied to `room`."""
-        prompts = tuple(self.prompts[row] for row in order)
+        prompts = packed(self.prompts[row] for row in order)
         labels = [self.design.labels[self.design.label_of[row]] for row in order]
         sites = {}
         for site, pooled in self.sites.items():
@@ -202,6 +218,7 @@ def features_of(
     pooling: Pooling = "mean_content",
     model: str | None = None,
     room: Room = MEMORY,
+    prompts: Sequence[PromptInfo] | None = None,
 ) -> UnitFeatures:
     """The pooled vectors of a unit as the store reads it.
 
@@ -211,12 +228,13 @@ def features_of(
         pooling: How positions become one vector.
         model: Name for tables; the hub id when none is given. Two revisions of one model need two.
         room: Where the vectors are kept.
+        prompts: Those of the unit, where it was read without them.
     """
     name = model or unit.model_name
     return UnitFeatures(
         model=name,
         emotion=unit.emotion,
-        prompts=_prompts(unit, pooling),
+        prompts=prompts or packed(prompts_of(unit, pooling)),
         sites={site: _pooled(unit, site, pooling, room) for site in sites},
         configuration=Configuration.of(unit, model=name, pooling=pooling),
         random_weights=bool((unit.provenance or {}).get("random_weights", False)),
@@ -265,7 +283,7 @@ def join_units(given: Iterable[UnitFeatures], room: Room = MEMORY) -> ModelFeatu
                     f"d_model), but {first.name} has {pooled.shape[1:]}",
                     remedy="These files are not of one model; extract them again.",
                 )
-    prompts = tuple(prompt for unit in units for prompt in unit.prompts)
+    prompts = packed(prompt for unit in units for prompt in unit.prompts)
     model, n_layers = first.model, next(iter(first.sites.values())).shape[1]
     design = design_of(
         [unit.emotion for unit in units for _ in unit.prompts],
@@ -337,24 +355,23 @@ def _join(
     return np.concatenate([part[site][:, layers.start : layers.stop] for part in parts])
 
 
-def _prompts(unit: ReadableUnit, pooling: Pooling) -> tuple[PromptInfo, ...]:
+def prompts_of(unit: ReadableUnit, pooling: Pooling, *, first: int = 0) -> Iterator[PromptInfo]:
+    """The prompts of a unit, or of a part before which there are `first` others."""
     known = unit.prompts or [{} for _ in unit.lengths]
     spans, behind = unit.content, [""] * len(known)
     if pooling == "mean_response":
         # The word baselines read what the vectors may have read: the prompt, and what follows it.
         spans = unit.response_spans or spans
         behind = [f" {text}" for text in unit.responses or behind]
-    return tuple(
-        PromptInfo(
+    for index, (prompt, (start, stop)) in enumerate(zip(known, spans, strict=True)):
+        yield PromptInfo(
             # Without ids the order is all there is to match the prompts of two models by.
-            id=str(prompt.get("id", index)),
+            id=str(prompt.get("id", first + index)),
             scenario_id=_optional(prompt.get("scenario_id")),
             subset=_optional(prompt.get("subset")),
             text=str(prompt.get("text", "")) + behind[index],
             n_tokens=stop - start,
         )
-        for index, (prompt, (start, stop)) in enumerate(zip(known, spans, strict=True))
-    )
 
 
 def _optional(value: object) -> str | None:

@@ -81,14 +81,14 @@ def _finding(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> Finding
 
 
 def _prompts(unit: UnitFeatures, chosen: Bool[np.ndarray, " prompt"]) -> str:
-    ids = [unit.prompts[index].id for index in np.flatnonzero(chosen)]
+    ids = [unit.prompts[index].id for index in np.flatnonzero(chosen).tolist()]
     return f"prompts {some(ids)} ({len(ids)} of {len(unit.prompts)})"
 
 
 def _without(unit: UnitFeatures, broken: Bool[np.ndarray, " prompt"]) -> UnitFeatures:
     return dataclasses.replace(
         unit,
-        prompts=tuple(p for p, bad in zip(unit.prompts, broken, strict=True) if not bad),
+        prompts=[p for p, bad in zip(unit.prompts, broken, strict=True) if not bad],
         sites={site: pooled[~broken] for site, pooled in unit.sites.items()},
         controls=None
         if unit.controls is None

@@ -20,9 +20,8 @@ from emoact.positions import Pooling
 from emoact.sites import SiteName
 from emoact.store.parts import Part, absent
 from emoact.store.protocol import STORES, split_unit_file_name, unit_file_name
-from emoact.store.unit import Samples, Unit
+from emoact.store.unit import OF_PROMPTS, Samples, Unit
 
-_LISTS = ("prompts", "content_spans", "response_spans", "responses")
 _TOGETHER = ("model_name", "n_layers", "d_model", "sites", "configuration")
 
 
@@ -138,7 +137,7 @@ def _metadata(units: Sequence[Unit]) -> dict[str, Any]:
     """The metadata of the first part, with the facts of all where they are facts of prompts."""
     joined = dict(units[0].metadata)
     joined["n_samples"] = sum(unit.n_samples for unit in units)
-    for name in _LISTS:
+    for name in OF_PROMPTS:
         lists = [unit.metadata.get(name) for unit in units]
         joined.pop(name, None)
         known = [each for each in lists if isinstance(each, list | tuple)]

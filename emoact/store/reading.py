@@ -45,14 +45,30 @@ def read(path: str | os.PathLike[str]) -> Unit:
     return store_of(Path(path)).read(Path(path))
 
 
+def read_head(path: Path) -> Unit:
+    """What is known of the unit in a file but for its prompts; parts are read one at a time.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+    """
+    files = part_files(path) or (path,)
+    heads = [store_of(file).read(file).without_prompts() for file in files]
+    return heads[0] if files == (path,) else join_parts(path, heads)
+
+
+def named_path(root: ResultsRoot, folder: str, name: str) -> Path:
+    """Path of the unit of a model folder in the file of that name."""
+    emotion, store = split_unit_file_name(name) or (name, None)
+    return root.unit_path(folder, emotion, store=None if store is None else store.name)
+
+
 def read_named(root: ResultsRoot, folder: str, name: str) -> Unit:
     """The unit of a model folder in the file of that name.
 
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
     """
-    emotion, store = split_unit_file_name(name) or (name, None)
-    return read(root.unit_path(folder, emotion, store=None if store is None else store.name))
+    return read(named_path(root, folder, name))
 
 
 def read_pickle(path: Path) -> Unit:
@@ -170,15 +186,20 @@ class Grid:
         return tuple(dict.fromkeys(unit.emotion for unit in self.units))
 
 
-def read_all(results: str | os.PathLike[str]) -> Grid:
-    """Every unit of a results folder; files that are refused become problems, not errors."""
+def read_all(results: str | os.PathLike[str], *, with_prompts: bool = True) -> Grid:
+    """Every unit of a results folder; files that are refused become problems, not errors.
+
+    Args:
+        results: The folder.
+        with_prompts: False to let go of prompts, tokens and strings once they are checked.
+    """
     root = ResultsRoot(results)
     units, problems = [], root.closed()
     for path, problem in _files(root):
         try:
             if problem is not None:
                 raise problem
-            units.append(read(path))
+            units.append(read(path) if with_prompts else read_head(path))
         except (FileRefusedError, RequestError) as error:
             problems.append(_problem(path, error))
     return Grid(units=tuple(units), problems=tuple(problems))

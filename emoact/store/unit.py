@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -28,6 +28,8 @@ COMPARED: tuple[str, ...] = (
 )
 """Fields of provenance that a comparison looks at."""
 
+OF_PROMPTS = ("prompts", "content_spans", "response_spans", "responses")
+"""Fields of metadata that have a value for each prompt."""
 
 STATED: tuple[str, ...] = ("chat", "generation")
 """Compared fields that only some files have; without them nothing of the kind was done."""
@@ -226,6 +228,18 @@ class Unit:
     def prompts(self) -> tuple[Mapping[str, Any], ...] | None:
         """One mapping per sample (id, scenario_id, subset, text, lang), or None without any."""
         return prompts_of(self.metadata, self.n_samples)
+
+    def without_prompts(self) -> Unit:
+        """The unit but for its prompts, tokens and strings, which may be very many."""
+        return replace(
+            self,
+            tokens=(),
+            token_strings=(),
+            labels=(),
+            metadata={
+                name: self.metadata[name] for name in self.metadata if name not in OF_PROMPTS
+            },
+        )
 
     @property
     def provenance(self) -> Mapping[str, Any] | None:

@@ -251,9 +251,10 @@ def _pair(
         own = np.flatnonzero(np.isin(side.design.label_of, numbers))
         rows.append(own)
         sides.append(side.design.label_of[own] == numbers[0])
-        texts += [side.prompts[row].text for row in own]
+        texts += [side.prompts[row].text for row in own.tolist()]
         lengths.append(side.n_tokens[own])
-    design = design_of(["x"] * len(rows[1]), [second.prompts[row].scenario_id for row in rows[1]])
+    names = [second.prompts[row].scenario_id for row in rows[1].tolist()]
+    design = design_of(["x"] * len(names), names)
     return _Pair(
         first=first,
         second=second,
@@ -280,7 +281,7 @@ def _decided(
 
 def _folds(pair: _Pair, seed: int) -> list[Split]:
     """Training and tested prompts within the first data set."""
-    own = [pair.first.prompts[row].scenario_id for row in pair.rows[0]]
+    own = [pair.first.prompts[row].scenario_id for row in pair.rows[0].tolist()]
     labels = [str(value) for value in pair.is_emotion[pair.train]]
     folds = np.full(len(pair.train), -1)
     folds[pair.train] = scenario_folds(design_of(labels, own), seed=seed)

@@ -115,19 +115,14 @@ class TextClassifiers:
 def punctuation_features(texts: Sequence[str]) -> Float64[np.ndarray, "prompt feature"]:
     """Counts of each punctuation mark that occurs, and the last character of the text."""
     marks = sorted({c for text in texts for c in text if unicodedata.category(c).startswith("P")})
-    last = [text.rstrip()[-1:] for text in texts]
-    endings = sorted({c for c in last if unicodedata.category(c or " ").startswith("P")})
-    return np.array(
-        [
-            [
-                *(float(text.count(mark)) for mark in marks),
-                *(float(end == ending) for ending in endings),
-                float(len(marks) == 0),
-            ]
-            for text, end in zip(texts, last, strict=True)
-        ],
-        dtype=np.float64,
-    )
+    last = {text.rstrip()[-1:] for text in texts}
+    endings = sorted(c for c in last if unicodedata.category(c or " ").startswith("P"))
+    found = np.empty((len(texts), len(marks) + len(endings) + 1))
+    for row, text in enumerate(texts):
+        end = text.rstrip()[-1:]
+        counts = (text.count(mark) for mark in marks)
+        found[row] = [*counts, *(end == ending for ending in endings), len(marks) == 0]
+    return found
 
 
 def _counted(

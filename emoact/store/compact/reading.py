@@ -58,7 +58,9 @@ def read_compact(path: Path) -> Unit:
     opened.words.clear()
     if opened.is_pooled:
         none = dict.fromkeys(sites.site_names(), ())
-        return replace(unit, by_site=none, pooled=opened.pooled())
+        # Readers of vectors need no tokens, and may outlive those of very many prompts.
+        small = replace(opened, ids=opened.ids[:0].copy(), offsets=opened.offsets[:0].copy())
+        return replace(unit, by_site=none, pooled=small.pooled())
     return replace(
         unit,
         by_site={

@@ -1,0 +1,19 @@
+"""Rows of texts in one buffer."""
+
+from __future__ import annotations
+
+import pytest
+
+from emoact.packed import Packed
+
+ROWS = (("a", None, ""), ("é\ud800 þÿ", "\x00", None), ("", "", ""))
+
+
+def test_rows_come_back_as_they_were() -> None:
+    packed = Packed(iter(ROWS), lambda row: row, lambda *texts: texts)
+    assert len(packed) == 3
+    assert tuple(packed) == ROWS
+    assert packed[-1] == ROWS[-1]
+    assert packed[1:] == [*ROWS[1:]]
+    with pytest.raises(IndexError):
+        packed[3]
