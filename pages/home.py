@@ -4,7 +4,7 @@ import streamlit as st
 
 from emoact.ui import folders, frame, home, links
 from emoact.ui.current_run import runs_of
-from emoact.ui.reading import unit_cards
+from emoact.ui.reading import file_outlines
 
 frame.enter()
 st.title("emoact")
@@ -13,7 +13,7 @@ st.caption("How a language model represents an emotion inside, and whether to tr
 results = folders.results_folder()
 links.show_ignored()
 runs = runs_of(results)
-cards = unit_cards(results)
+cards = file_outlines(results)
 home.say(results, cards, runs)
 home.offer(results, cards, runs)
 home.welcome(cards, runs)

@@ -62,13 +62,13 @@ def file_sha256(
     if known is not None:
         return known
     try:
-        memory = _memory(path)
+        memory = memory_of(path, "hashes")
         digest = hashlib.sha256()
         with open_regular(path) as file:
             while block := file.read(_BLOCK):
                 check_cancelled()
                 digest.update(block)
-        if _memory(path) != memory:
+        if memory_of(path, "hashes") != memory:
             raise EmoactError(f"{path} changed while it was read", remedy="Start again.")
     except OSError as error:
         raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
@@ -84,17 +84,22 @@ def known_sha256(path: Path) -> str | None:
     try:
         if path.stat().st_size < _REMEMBER_FROM:
             return hash_of(path)
-        remembered = _memory(path).read_text(encoding="ascii")
+        remembered = memory_of(path, "hashes").read_text(encoding="ascii")
     except (OSError, ValueError):
         return None
     return remembered if re.fullmatch("[0-9a-f]{64}", remembered) else None
 
 
-def _memory(path: Path) -> Path:
+def memory_of(path: Path, kind: str) -> Path:
+    """File that remembers something of a file in its present state, such as its hash.
+
+    Raises:
+        OSError: The file is not there.
+    """
     stat = path.stat()
     state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     identity = json.dumps([os.fspath(path.resolve()), *state])
-    return cache_root() / "hashes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return cache_root() / kind / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def hash_of(path: Path) -> str:

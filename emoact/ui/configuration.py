@@ -13,6 +13,7 @@ from emoact import numbers
 from emoact.models.registry import REGISTRY, display_name
 from emoact.stats.findings.settings import mixed_settings
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.summaries.outline import Outline
 from emoact.store.unit import COMPARED, STATED
 from emoact.ui.reading import UnitCard
 from emoact.views.text import listed, md, mono
@@ -75,7 +76,7 @@ def bos_words(configuration: Mapping[str, Any] | None) -> str:
     return f"prepended {bos.get('token') or ''}".strip()
 
 
-def short_words(unit: UnitMeasures) -> str:
+def short_words(unit: UnitMeasures | Outline) -> str:
     """The configuration of one file in a few words, `raw, float32, BOS prepended`."""
     if unit.configuration is None:
         return "unknown"

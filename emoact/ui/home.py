@@ -19,14 +19,14 @@ from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS, display_name
 from emoact.sites import in_order
 from emoact.store.layout import ResultsRoot, example_of
-from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.summaries.outline import Outline
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.prompt_data import DEFAULT_DATASET
-from emoact.ui.reading import UnitCard, recorded, reports_of
+from emoact.ui.reading import FileOutline, recorded, reports_of
 from emoact.ui.states import KIND_WORDS, run_look
 from emoact.ui.written import EXAMPLE, analyse_example
 from emoact.views.direction_answer import verdict_sentence
@@ -34,7 +34,7 @@ from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
 
 
-def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+def say(results: str, cards: Sequence[FileOutline], runs: Sequence[RunSummary]) -> None:
     """State the files on disk and the active runs."""
     active = [run for run in runs if run.active]
     if not cards and not active:
@@ -53,7 +53,7 @@ def say(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> 
     )
 
 
-def offer(results: str, cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+def offer(results: str, cards: Sequence[FileOutline], runs: Sequence[RunSummary]) -> None:
     """The next sensible step as one button, and others beside it."""
     for run in runs:
         analyse_example(results, run)
@@ -121,7 +121,7 @@ def _active_bars(results: str) -> None:
         )
 
 
-def show_grid(cards: Sequence[UnitCard]) -> None:
+def show_grid(cards: Sequence[FileOutline]) -> None:
     """Models by emotions: what is on disk, how old, how made, and what is wrong with it."""
     if not cards:
         return
@@ -130,7 +130,7 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
     now, root = datetime.now(tz=UTC), ResultsRoot(cards[0].file.results)
     known = recorded(root)
 
-    def written(card: UnitCard) -> datetime:
+    def written(card: FileOutline) -> datetime:
         # A copied file has a later time.
         entry = known.get(root.unit_name(card.file.folder, card.file.emotion))
         return (numbers.moment_of(entry.written_at) if entry else None) or card.file.modified
@@ -168,18 +168,18 @@ def show_grid(cards: Sequence[UnitCard]) -> None:
     )
 
 
-def _cell(card: UnitCard | None) -> str:
+def _cell(card: FileOutline | None) -> str:
     if card is None:
         return numbers.MISSING
     return "unreadable" if card.unit is None else numbers.count(card.unit.n_samples)
 
 
-def _configuration(units: Sequence[UnitMeasures]) -> str:
+def _configuration(units: Sequence[Outline]) -> str:
     found = {configuration.short_words(unit) for unit in units}
     return found.pop() if len(found) == 1 else "mixed" if found else "unknown"
 
 
-def _problems(cards: Sequence[UnitCard]) -> str:
+def _problems(cards: Sequence[FileOutline]) -> str:
     words = [f"{card.file.emotion}: {card.problem}" for card in cards if card.problem]
     if any(card.unit and card.unit.random_weights for card in cards):
         words.append("random weights")
@@ -214,7 +214,7 @@ def _first_run_cost(results: str) -> str:
     return "\n".join(lines)
 
 
-def welcome(cards: Sequence[UnitCard], runs: Sequence[RunSummary]) -> None:
+def welcome(cards: Sequence[FileOutline], runs: Sequence[RunSummary]) -> None:
     """Introduction for a first visitor, in three sentences and one picture."""
     if cards or runs:
         return

@@ -20,9 +20,10 @@ from emoact.numbers import time_of_file
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.manifest import ManifestEntry
-from emoact.store.summaries import known_measures, unit_measures
+from emoact.store.summaries import known_measures, unit_measures, unit_outline
 from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.store.summaries.outline import Outline, join_outlines
 from emoact.ui.boxes import error_box
 
 # Four labels of a few dozen models; norms are some kilobytes for each.
@@ -68,6 +69,15 @@ class UnitCard:
         return self.unit is not None and bool(self.unit.sites)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileOutline:
+    """A version of a file with its outline, or with the reason for which it was refused."""
+
+    file: UnitFile
+    unit: Outline | None = None
+    problem: str | None = None
+
+
 def unit_files(results: str) -> list[UnitFile]:
     """Every unit file of a results folder, by folder and emotion; asks the disk every time.
 
@@ -104,6 +114,23 @@ def unit_files(results: str) -> list[UnitFile]:
 def unit_cards(results: str) -> list[UnitCard]:
     """One card for every unit file of a results folder."""
     return [unit_card(file) for file in unit_files(results)]
+
+
+def file_outlines(results: str) -> list[FileOutline]:
+    """The outline of every unit file; a file that was found good in this state is not read."""
+    return [_outline(file) for file in unit_files(results)]
+
+
+@st.cache_resource(max_entries=_MAX_FILES, show_spinner="Reading activations")
+def _outline(file: UnitFile) -> FileOutline:
+    root = ResultsRoot(file.results)
+    try:
+        check_parts(root, file.folder, file.emotion)
+        outlines = [unit_outline(root, file.folder, label) for label in file.labels]
+    except EmoactError as error:
+        reason = error.reason if isinstance(error, FileRefusedError) else error.message
+        return FileOutline(file=file, problem=reason)
+    return FileOutline(file=file, unit=join_outlines(outlines))
 
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Reading activations")

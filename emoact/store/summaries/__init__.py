@@ -6,6 +6,14 @@ from emoact.store.summaries.grid import (
     known_measures,
     measures_of,
     unit_measures,
+    unit_outline,
 )
 
-__all__ = ["Measured", "kept_measures", "known_measures", "measures_of", "unit_measures"]
+__all__ = [
+    "Measured",
+    "kept_measures",
+    "known_measures",
+    "measures_of",
+    "unit_measures",
+    "unit_outline",
+]

@@ -23,6 +23,7 @@ from emoact.store.parts import Part
 from emoact.store.summaries.joining import check_parts, join_measures, labels_by_emotion
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.store.summaries.measuring import NoPositionsError, measure_file, unmeasured_file
+from emoact.store.summaries.outline import Outline, outline_of
 from emoact.store.summaries.summary_file import (
     UnusableError,
     open_summary,
@@ -77,6 +78,18 @@ def known_measures(
     """
     kept = kept_measures(root, folder, emotion)
     return kept or unmeasured_file(root.unit_path(folder, emotion), measure)
+
+
+def unit_outline(root: ResultsRoot, folder: str, emotion: str) -> Outline:
+    """Outline of one unit, remembered or else from its summary or its file.
+
+    Raises:
+        FileRefusedError: The file cannot be trusted, or does not keep the contract.
+        EmoactError: The file cannot be read.
+    """
+    measure = partial(unit_measures, root, folder, emotion)
+    read = partial(known_measures, root, folder, emotion, measure=measure)
+    return outline_of(root.unit_path(folder, emotion), read)
 
 
 def remove_unused(root: ResultsRoot) -> None:
@@ -156,7 +169,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     os.nice(_NICE)
     try:
-        measures_of(arguments.results)
+        root = ResultsRoot(arguments.results)
+        for folder, label, _ in root.units():
+            # One at a time, and none kept: very many prompts are large together.
+            with contextlib.suppress(EmoactError):
+                unit_outline(root, folder, label)
+                unit_measures(root, folder, label)
+        remove_unused(root)
     except EmoactError as error:
         # No page waits for this process; a page that needs a measure reports the error itself.
         print(f"the measures for the pages were not written: {error.message}")

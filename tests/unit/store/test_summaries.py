@@ -14,7 +14,15 @@ from safetensors.numpy import save
 
 from emoact.errors import FileRefusedError
 from emoact.store.layout import ResultsRoot
-from emoact.store.summaries import grid, kept_measures, measures_of, summary_file, unit_measures
+from emoact.store.reading import read
+from emoact.store.summaries import (
+    grid,
+    kept_measures,
+    measures_of,
+    summary_file,
+    unit_measures,
+    unit_outline,
+)
 from emoact.store.summaries.measures import ARRAYS, UnitMeasures
 from emoact.store.summaries.measuring import measure_file
 from emoact.store.verify import is_ok, verify_files
@@ -238,6 +246,29 @@ def test_what_was_measured_can_be_asked_for_without_measuring(
     plant_unit(tmp_path, "gpt2", "anger", scale=2.0)
     assert kept_measures(root, "gpt2", "anger") is None
     assert measured == []
+
+
+def test_an_outline_is_read_once_for_each_state_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plant_unit(tmp_path / "results", "gpt2", "anger")
+    root = ResultsRoot(tmp_path / "results")
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    first = unit_outline(root, "gpt2", "anger")
+    assert (first.n_samples, first.n_layers) == (len(read(path).labels), read(path).n_layers)
+    monkeypatch.setattr(grid, "known_measures", lambda *_, **__: pytest.fail("read again"))
+    assert unit_outline(root, "gpt2", "anger") == first
+    (remembered,) = (tmp_path / "cache" / "outlines").iterdir()
+    known = remembered.read_text()
+    monkeypatch.undo()
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    for damaged in ("", "{}", known.replace(first.emoact, "0.0.9"), known[:-1]):
+        remembered.write_text(damaged)
+        assert unit_outline(root, "gpt2", "anger") == first
+        assert remembered.read_text() == known
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(FileRefusedError):
+        unit_outline(root, "gpt2", "anger")
 
 
 def test_measures_outlive_the_removal_of_their_summary(kept: Kept) -> None:
