@@ -1,7 +1,6 @@
 """Extract, audit, analyse and show generated prompts, and write the tables of docs/scale.md.
 
     python scripts/measure_scale.py --prompts 2000 20000 100000
-    python scripts/measure_scale.py --prompts 100000 --folder kept --print
     python scripts/measure_scale.py --stores results
     python scripts/measure_scale.py --losses 50
     python scripts/measure_scale.py --workers
@@ -67,31 +66,27 @@ def main() -> int:
         print(json.dumps(measured(options.here, options.folder)))
         return 0
     if options.stores:
-        write("stores", stores_table(options.stores), only_print=options.print)
-        return 0
-    if options.losses:
-        write("losses", losses_table(options.losses), only_print=options.print)
-        return 0
-    if options.workers:
+        name, text = "stores", stores_table(options.stores)
+    elif options.losses:
+        name, text = "losses", losses_table(options.losses)
+    elif options.workers:
         with tempfile.TemporaryDirectory() as folder:
-            write("workers", workers_table(child(Path(folder), "ray")), only_print=options.print)
-        return 0
-    rows = []
-    for n_prompts in options.prompts:
-        with tempfile.TemporaryDirectory() as scratch:
-            kept = (options.folder or Path(scratch)).resolve()
-            kept.mkdir(parents=True, exist_ok=True)
-            rows.append(size_of(n_prompts, kept))
-            print(rows[-1], flush=True)
-    write("scale", table(rows), only_print=options.print)
+            name, text = "workers", workers_table(child(Path(folder), "ray"))
+    else:
+        rows = []
+        for n_prompts in options.prompts:
+            with tempfile.TemporaryDirectory() as scratch:
+                kept = (options.folder or Path(scratch)).resolve()
+                kept.mkdir(parents=True, exist_ok=True)
+                rows.append(size_of(n_prompts, kept))
+                print(rows[-1], flush=True)
+        name, text = "scale", table(rows)
+    print(text) if options.print else write(name, text)
     return 0
 
 
-def write(name: str, text: str, *, only_print: bool) -> None:
-    """Put a table in its place in the document, or print it."""
-    if only_print:
-        print(text)
-        return
+def write(name: str, text: str) -> None:
+    """Put a table in its place in the document."""
     begin, end = f"<!-- {name}: written by scripts/measure_scale.py -->", f"<!-- end of {name} -->"
     before, rest = DOCUMENT.read_text(encoding="utf-8").split(begin)
     DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
@@ -103,8 +98,7 @@ def stores_table(results: str) -> str:
     from emoact.store.convert import precision_in
     from emoact.store.reading import read_all
 
-    whole = [unit for unit in read_all(results) if not unit.pooled]
-    units = [unit for unit in whole if precision_in(unit) == "lossless"]
+    units = [u for u in read_all(results) if not u.pooled and precision_in(u) == "lossless"]
     load = os.getloadavg()[0]
     found = bench_stores(units)
     models = " and ".join(dict.fromkeys(unit.model_name for unit in units))
@@ -178,17 +172,12 @@ def size_of(n_prompts: int, folder: Path) -> dict[str, Any]:
     child(folder, "model")
     write_prompts(folder / "prompts.jsonl", n_prompts)
     row: dict[str, Any] = {"prompts": n_prompts, "load": round(os.getloadavg()[0], 1)}
+    n_files = sum(count_parts(n) for n in (-(-n_prompts // 2), n_prompts // 2))
+    row["killed"] = [killed(folder, n * n_files // (KILLS + 1)) for n in range(1, KILLS + 1)]
     for step in STEPS:
-        began = time.perf_counter()
-        kills = range(1, KILLS + 1) if step == "extract" else ()
-        n_files = sum(count_parts(n) for n in (-(-n_prompts // 2), n_prompts // 2))
-        left = [killed(folder, step, after=number * n_files // (KILLS + 1)) for number in kills]
-        if left:
-            row["killed"] = left
-        row[step] = {**child(folder, step), "wall_s": round(time.perf_counter() - began, 1)}
-    activations = list((folder / "results" / "activations").glob("*/*"))
-    row["files"] = len(activations)
-    row["mb"] = round(sum(path.stat().st_size for path in activations) / 1e6, 1)
+        row[step] = child(folder, step)
+    sizes = [path.stat().st_size for path in (folder / "results/activations").glob("*/*")]
+    row |= {"files": len(sizes), "mb": round(sum(sizes) / 1e6, 1)}
     return row
 
 
@@ -206,40 +195,32 @@ def write_prompts(path: Path, n_prompts: int) -> None:
                 file.write(json.dumps({**row, "scenario_id": f"s{number}"}) + "\n")
 
 
-def _command(folder: Path, step: str) -> list[str]:
-    return [sys.executable, __file__, "--here", step, "--folder", str(folder)]
-
-
-def _environment(folder: Path) -> dict[str, str]:
+def _begin(folder: Path, step: str) -> subprocess.Popen[str]:
     own = {"PYTHONPATH": str(ROOT), "EMOACT_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
-    return {**os.environ, **own, "EMOACT_RESULTS": str(folder / "results"), "OMP_NUM_THREADS": "1"}
+    own |= {"EMOACT_RESULTS": str(folder / "results"), "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, __file__, "--here", step, "--folder", str(folder)]
+    return subprocess.Popen(words, env={**os.environ, **own}, stdout=subprocess.PIPE, text=True)
 
 
-def killed(folder: Path, step: str, *, after: int) -> int:
-    """Begin a step, kill it when so many files are there, and count those that it has left."""
+def killed(folder: Path, after: int) -> int:
+    """Begin to extract, kill it when so many files are there, and count those that are left."""
     activations = folder / "results" / "activations"
-    process = subprocess.Popen(
-        _command(folder, step), env=_environment(folder), stdout=subprocess.DEVNULL, cwd=ROOT
-    )
+    process = _begin(folder, "extract")
     while process.poll() is None and len(list(activations.glob("*/activations_*"))) < max(after, 1):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     if process.wait() != -signal.SIGKILL:
-        raise SystemExit(f"{step} had ended with {process.returncode} before it was killed")
+        raise SystemExit(f"extract had ended with {process.returncode} before it was killed")
     return len(list(activations.glob("*/activations_*")))
 
 
 def child(folder: Path, step: str) -> dict[str, Any]:
     """Figures of a step in a process of its own."""
-    done = subprocess.run(
-        _command(folder, step),
-        env=_environment(folder),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    process = _begin(folder, step)
+    said = process.communicate()[0]
+    if process.returncode:
+        raise SystemExit(f"{step} ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found
 
 
@@ -272,6 +253,7 @@ def _extract(folder: Path) -> None:
     from emoact.jobs.config import RunConfig
     from emoact.jobs.directory import FrozenChoices
     from emoact.jobs.request import ExtractRequest, prepare
+    from emoact.store.summaries import grid
 
     request = ExtractRequest(
         models=(str(folder / "model"),),
@@ -280,12 +262,14 @@ def _extract(folder: Path) -> None:
         run_id="scale",
         store="pooled",
     )
-    # What was killed is resumed with what was asked for, as the worker of a run does it.
+    # What was killed is resumed with what was asked for, and what was saved is summarised for the
+    # pages, as the worker of a run does it.
     asked = folder / "config.json"
     if not asked.exists():
         asked.write_text(json.dumps(encode(prepare(request))))
     config = decode(RunConfig, json.loads(asked.read_text()), where=str(asked))
     run_units(config, reporter=_Silent(), plans=FrozenChoices(folder / "plan.json"))
+    grid.main([str(folder / "results")])
 
 
 def _verify(folder: Path) -> None:
@@ -323,8 +307,7 @@ def _pages(folder: Path) -> dict[str, Any]:
     from tests.support.pages import open_page
 
     asked = {path.stem: dict[str, str]() for path in (ROOT / "pages").glob("*.py")}
-    asked["prompts"] = {"file": str(folder / "prompts.jsonl")}
-    asked["distances"] = {"view": "prompts"}
+    asked |= {"prompts": {"file": f"{folder}/prompts.jsonl"}, "distances": {"view": "prompts"}}
     found: dict[str, list[float]] = {}
     for page, parameters in sorted(asked.items()):
         found[page] = []
@@ -396,21 +379,20 @@ _DO: dict[str, Callable[[Path], dict[str, Any] | None]] = {
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows in Markdown: processor seconds and peak memory of every step."""
-    head = [
-        "prompts",
-        "files",
-        "MB",
-        *(f"{step} s / MB" for step in STEPS),
-        "slowest page, first",
-        "slowest page, later",
-        "load",
-    ]
+    head = ["prompts", "files", "MB", *(f"{step} s / MB" for step in STEPS)]
+    head += ["slowest page, first", "slowest page, later", "load"]
     lines = [f"| {' | '.join(head)} |", f"|{'--:|' * len(head)}"]
     for row in rows:
         cells = [f"{row['prompts']:,}", f"{row['files']}", f"{row['mb']:,}"]
         cells += [f"{row[step]['cpu_s']:,} s, {row[step]['peak_mb']:,} MB" for step in STEPS]
         cells += [row["pages"]["first_s"], row["pages"]["later_s"], str(row["load"])]
         lines.append(f"| {' | '.join(cells)} |")
+    first, last = rows[0], rows[-1]
+    more = (last["prompts"] - first["prompts"]) / 1000
+    if more:
+        grown = {step: (last[step]["peak_mb"] - first[step]["peak_mb"]) / more for step in STEPS}
+        shown = ", ".join(f"{step} {kb:.1f} kB" for step, kb in grown.items())
+        lines += ["", f"A prompt more takes, from the first row to the last: {shown}."]
     return "\n".join(lines)
 
 
