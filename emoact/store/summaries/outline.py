@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emoact.decode import decode, encode, parsed
+from emoact.decode import decode, encode, read_json
 from emoact.errors import RequestError
 from emoact.models.cache import memory_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.version import __version__
+
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,8 @@ def outline_of(path: Path, read: Callable[[], UnitMeasures]) -> Outline:
         EmoactError: As `read` raises it.
     """
     with suppress(OSError, ValueError, RequestError):
-        text = memory_of(path, "outlines").read_text(encoding="utf-8")
-        known = decode(Outline, parsed(text.encode()), where="the outline")
+        said = read_json(memory_of(path, "outlines"), limit=_MOST_BYTES)
+        known = decode(Outline, said, where="the outline")
         if known.emoact == __version__:
             return known
     before = None
