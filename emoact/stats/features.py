@@ -18,7 +18,7 @@ from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration, HasProvenance
 from emoact.stats.design import Design, design_of
 from emoact.stats.probes.probes import band
-from emoact.stats.room import MEMORY, Room
+from emoact.stats.room import MEMORY, Room, set_down
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
 
@@ -325,10 +325,12 @@ def let_go(units: list[Kept]) -> Iterator[Kept]:
 def _names(unit: UnitFeatures) -> list[tuple[str, str, int]]:
     """Keys that order the prompts of a unit: ids, texts, and vectors where files hold neither."""
     vectors = next(iter(unit.sites.values()))[:, -1]
-    return [
+    names = [
         (prompt.id, prompt.text, zlib.crc32(vector.tobytes()))
         for prompt, vector in zip(unit.prompts, vectors, strict=True)
     ]
+    set_down(vectors)
+    return names
 
 
 def _join_controls(units: Sequence[UnitFeatures], layers: range) -> Controls | None:

@@ -12,6 +12,7 @@ from emoact.errors import RequestError
 from emoact.numbers import some
 from emoact.schema import Finding
 from emoact.stats.features import UnitFeatures
+from emoact.stats.room import set_down
 
 
 def finite_units(
@@ -54,6 +55,7 @@ def _broken(unit: UnitFeatures) -> Bool[np.ndarray, " prompt"]:
     for pooled in unit.sites.values():
         for layer in range(pooled.shape[1]):
             broken |= ~np.isfinite(pooled[:, layer]).all(axis=1)
+            set_down(pooled)
     return broken
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import mmap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +61,7 @@ def read_compact(path: Path) -> Unit:
         none = dict.fromkeys(sites.site_names(), ())
         # Readers of vectors need no tokens, and may outlive those of very many prompts.
         small = replace(opened, ids=opened.ids[:0].copy(), offsets=opened.offsets[:0].copy())
+        small.set_down()
         return replace(unit, by_site=none, pooled=small.pooled())
     return replace(
         unit,
@@ -161,7 +163,13 @@ class _Opened:
                 rows = found[start : start + form.chunk_rows, place]
                 rows[:] = self.chunk(form, layer, block)[: len(rows)]
         found.flags.writeable = False
+        self.set_down()
         return found
+
+    def set_down(self) -> None:
+        """Take the file out of memory; what is read again comes back."""
+        if isinstance(self.data.obj, mmap.mmap):
+            self.data.obj.madvise(mmap.MADV_DONTNEED)
 
     def chunk(self, form: Form, layer: int, block: int) -> Float32[np.ndarray, "row *width"]:
         """One chunk, unpacked."""
