@@ -150,17 +150,9 @@ def load_model(
         )
         if options.processing == "tl_compat":
             bridge.enable_compatibility_mode(disable_warnings=True)
-    except EmoactError:
+    except (EmoactError, MemoryError):
         raise
-    except (
-        ImportError,
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        TypeError,
-        AttributeError,
-    ) as error:
+    except Exception as error:
         raise EmoactError(
             f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
             remedy="The log of the run has the full traceback.",

@@ -21,6 +21,13 @@ from emoact.models.source import ModelShape
 _KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
 """Fields by which transformers fetches code from the hub, where the package `kernels` is there."""
 _MAX_CONFIG_BYTES = 4_000_000
+_SETTINGS = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
+"""Files of which a byte can take 90 in memory: one token of 10 MB took 0.9 GB."""
 _SMALL = (".json", ".jinja", ".txt", ".model")
 _LARGEST_SMALL = 200_000_000
 TEXT_ONLY = "Choose a model of text alone; docs/models.md lists the families."
@@ -72,9 +79,10 @@ def check_files(directory: Path) -> None:
                 size = os.fstat(file.fileno()).st_size
         except OSError as error:
             raise RequestError(f"{path} cannot be read: {error.strerror}", remedy=_LAYOUT) from None
-        if size > _LARGEST_SMALL:
+        limit = _MAX_CONFIG_BYTES if path.name in _SETTINGS else _LARGEST_SMALL
+        if size > limit:
             raise RequestError(
-                f"{path} has {size:,} bytes; at most {_LARGEST_SMALL:,} are read", remedy=_LAYOUT
+                f"{path} has {size:,} bytes; at most {limit:,} are read", remedy=_LAYOUT
             )
 
 

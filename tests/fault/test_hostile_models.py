@@ -317,6 +317,15 @@ def test_small_files_of_a_model_that_are_something_else_are_refused_before_loadi
         shape.check_files(folder)
 
 
+def test_a_token_of_megabytes_is_refused_before_loading(tmp_path: Path) -> None:
+    folder = plant_model(tmp_path / "model", {})
+    for name in ("special_tokens_map.json", "tokenizer_config.json", "added_tokens.json"):
+        (folder / name).write_text(json.dumps({"bos_token": "x" * 4_000_000}))
+        with pytest.raises(RequestError, match=f"{name} has 4,000,017 bytes; at most 4,000,000"):
+            shape.check_files(folder)
+        (folder / name).unlink()
+
+
 def test_a_configuration_that_needs_more_than_its_weights_is_refused(tmp_path: Path) -> None:
     source = resolve_model(str(plant_model(tmp_path / "model", {"vocab_size": 10**7})))
     assert source.shape is not None

@@ -128,6 +128,20 @@ def test_tables_of_positions_that_do_not_fit_are_refused(
         load_model(resolve_model(str(folder)), ExtractionOptions())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"pad_token_id": 10**9}, {"head_dim": 0}, {"dtype": "load"}, {"tie_word_embeddings": "a"}],
+)
+def test_a_configuration_that_transformers_cannot_take_is_refused(
+    model: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = Path(shutil.copytree(model, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(EmoactError, match=r"could not be loaded: \w+Error"):
+        load_model(resolve_model(str(folder)), ExtractionOptions())
+
+
 def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(
     tmp_path: Path,
 ) -> None:
