@@ -35,6 +35,10 @@ from emoact.store.unit import Unit
 
 _PASS_SHARE = 0.8
 _MOST_PROMPTS = 2000
+_LARGEST = 4_000_000
+"""Most logits in memory at once."""
+_TOGETHER = 64
+"""Passages that are tokenised and sorted into passes together."""
 
 
 def found_heads(asked: Loaded) -> dict[str, Any]:
@@ -115,10 +119,6 @@ def _check_direction(units: Sequence[Unit], work: HeadsWork, found: Contribution
         )
 
 
-_LARGEST = 4_000_000
-"""Most logits in memory at once."""
-
-
 def found_lens(asked: Loaded) -> dict[str, Any]:
     """The tokens of the direction that is asked for; `RequestError` if there is no direction."""
     work, settings = asked.work, asked.work.settings
@@ -192,10 +192,6 @@ def token_strings(engine: BridgeEngine, ends: Ends) -> dict[int, str]:
     named = np.concatenate([ends.raised_ids[0], ends.lowered_ids[0]])
     tokenizer = engine.bridge.tokenizer
     return {int(each): str(tokenizer.decode([int(each)])) for each in np.unique(named)}
-
-
-_TOGETHER = 64
-"""Passages that are tokenised and sorted into passes together."""
 
 
 def found_projections(asked: Loaded) -> dict[str, Any]:

@@ -22,6 +22,10 @@ from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
 from emoact.data.source import Source, decode
 from emoact.errors import RequestError
 
+_MOST_VALUES = 10_000_000
+"""Two characters of JSON (`[]`) can take 64 bytes of memory."""
+_NAMES = {",": "comma", "\t": "tab", ";": "semicolon"}
+
 
 @dataclass(frozen=True)
 class _Broken:
@@ -51,9 +55,6 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | _Broken:
         fields[name] = value
     return fields
 
-
-_MOST_VALUES = 10_000_000
-"""Two characters of JSON (`[]`) can take 64 bytes of memory."""
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_number)
 
@@ -161,9 +162,6 @@ def _syntax_refusal(
 
 def _names(fields: dict[str, object]) -> str:
     return ", ".join(shown(name, limit=40) for name in list(fields)[:8]) or "no fields"
-
-
-_NAMES = {",": "comma", "\t": "tab", ";": "semicolon"}
 
 
 def delimited_rows(source: Source, *, delimiter: str) -> Iterator[Row]:

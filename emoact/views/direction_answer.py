@@ -33,6 +33,19 @@ VERDICTS = {
     "no_separation": "no separation shown",
     "undecided": "too few scenarios",
 }
+_N_LAYERS = 3
+_WIDE = 3.0
+"""Interval over that of the median layer from which a layer is called wide."""
+_WORDS = {
+    "text": "text baseline",
+    "contextless": "tokens without context",
+    "shuffled_words": "shuffled words",
+}
+BEST = (
+    "Best layers have the largest separation of held-out prompts among significant layers; layer 0 "
+    "holds words. They were chosen by these figures, which are therefore likely too large."
+)
+"""Meaning of best layers on the cards."""
 
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
@@ -145,23 +158,6 @@ def _strongest(strength: pd.DataFrame) -> str:
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
         f"cross-validated{caution}"
     )
-
-
-_N_LAYERS = 3
-_WIDE = 3.0
-"""Interval over that of the median layer from which a layer is called wide."""
-_WORDS = {
-    "text": "text baseline",
-    "contextless": "tokens without context",
-    "shuffled_words": "shuffled words",
-}
-
-
-BEST = (
-    "Best layers have the largest separation of held-out prompts among significant layers; layer 0 "
-    "holds words. They were chosen by these figures, which are therefore likely too large."
-)
-"""Meaning of best layers on the cards."""
 
 
 def cards(source: Analysed, choice: Choice) -> list[Card]:

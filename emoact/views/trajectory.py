@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _MOST = 0.5
 """Share of the absolute projections from which on one token is named."""
+_NAMED = 3
+N_SHOWN = 12
+"""Components that are shown token by token."""
+OTHERS = "all others"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,13 +128,6 @@ def said_about(along: Along, looked: Looked) -> dict[str, Any]:
 def random_words(looked: Looked) -> list[str]:
     """Warning of an answer of random weights; nothing for trained ones."""
     return [RANDOM_WORDS] if looked.random_weights else []
-
-
-_NAMED = 3
-N_SHOWN = 12
-"""Components that are shown token by token."""
-
-OTHERS = "all others"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,6 +13,8 @@ from emoact.stats.null.pairing import PairingTest, pairing_test, shuffled_pairin
 from emoact.stats.null.uncertainty import finite_mean
 from emoact.stats.rank import unit_ranks
 
+MAX_COMPONENTS = 50
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreCorrelation:
@@ -64,9 +66,6 @@ def score_corr_test(
     """Layer-matched raw correlation against pairings shuffled within classes."""
     null = np.stack([np.einsum("lp,lp->l", first, second[:, order]) for order in pairings])
     return pairing_test(np.einsum("lp,lp->l", first, second), null)
-
-
-MAX_COMPONENTS = 50
 
 
 def held_out_procrustes(

@@ -32,6 +32,8 @@ from emoact.store.summaries.summary_file import (
 )
 
 _ATTEMPTS = 3
+_NICE = 10
+"""Niceness of the process, so that computations have priority."""
 
 
 def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
@@ -110,10 +112,6 @@ def _open(root: ResultsRoot, sha256: str) -> UnitMeasures | None:
         with contextlib.suppress(UnusableError):
             return open_summary(path, sha256=sha256)
     return None
-
-
-_NICE = 10
-"""Niceness of the process, so that computations have priority."""
 
 
 @dataclass(frozen=True, kw_only=True)
