@@ -14,6 +14,7 @@ from scripts import (
     calibration_heads,
     calibration_page,
     calibration_steering,
+    compare_versions,
 )
 
 PAGE = Path(__file__).parents[3] / "docs" / "calibration.md"
@@ -91,6 +92,7 @@ def test_page_holds_every_condition_and_marks_what_is_above() -> None:
         for cell in row[4:]:
             if cell != "–":
                 count, of = counted(cell)
+                assert of >= 200
                 above = count > of * 0.05 + 2 * np.sqrt(of * 0.05 * 0.95)
                 assert ("above" in cell) == above
 
@@ -184,3 +186,15 @@ def test_controls_as_noisy_as_the_prompts_are_seldom_excluded_on_the_page() -> N
     for row in rows:
         found, of = counted(row[2])
         assert found <= 0.05 * of
+
+
+def test_every_row_of_what_two_versions_conclude_is_on_the_page_with_a_test_that_exists() -> None:
+    text = compare_versions.PAGE.read_text(encoding="utf-8").split(compare_versions.BEGIN)[1]
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    page = {planted: (before, now, test) for planted, before, now, test in lines[1:19]}
+    assert len(page) == len(compare_versions.ROWS) == 18
+    for row, file, test in compare_versions.ROWS:
+        before, now, named = page[compare_versions.planted_in(row)]
+        assert before != now
+        assert named == f"`{file}.py::test_{test}`"
+        assert f"def test_{test}(" in (Path(__file__).parent / f"{file}.py").read_text("utf-8")
