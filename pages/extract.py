@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from emoact.ui import extract_form, folders, frame, links
+from emoact.ui import extract_form, folders, frame, links, path
 from emoact.ui.current_run import close_button, current_run
 from emoact.ui.run_panel import show_run
 from emoact.ui.written import show_written
@@ -23,6 +23,7 @@ if view is not None:
 
 if run_id is None:
     extract_form.show(results)
+    path.show(results, after="Extract", primary=False)
 else:
     extract_form.show_folded(results)
     if view is not None and not view.summary.active:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from emoact.jobs.config import RunConfig
+from emoact.jobs.config import JobConfig, RunConfig
 from emoact.jobs.control import find_run
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.look import Look, look
@@ -89,6 +89,7 @@ def _summary(directory: RunDirectory, found: Look) -> RunSummary:
     return RunSummary(
         id=directory.run_id,
         kind="extract" if config is None else config.kind,
+        what=str(config.request.get("what", "")) if isinstance(config, JobConfig) else "",
         state=found.state,
         place=snapshot.place if found.state == "pending" else None,
         models=() if config is None else config.model_names,

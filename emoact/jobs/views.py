@@ -57,6 +57,7 @@ class RunSummary:
         place: 1 for the next in the queue, None when not pending.
         models: Their names on screen, in order; empty when the config cannot be read.
         emotions: In order; empty when the config cannot be read.
+        what: Of a run about causes: `steer`, `ablate` or `heads`; else empty.
         dataset: Path as the user gave it, or empty.
         started_at: When the worker got its turn, ISO 8601, or None.
         elapsed_s: Working time over all attempts, by a clock that never jumps.
@@ -70,6 +71,7 @@ class RunSummary:
 
     id: str
     kind: RunKind = "extract"
+    what: str = ""
     state: State
     place: int | None = None
     models: tuple[str, ...] = ()

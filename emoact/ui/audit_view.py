@@ -70,8 +70,10 @@ def verdict_sentence(report: AuditReport) -> str:
     if blind:
         return "No confound is shown, but the data set is too small for any test to find one."
     lexis = [check for check in report.checks if check.aspect == "lexis"]
-    if any(check.outcome == "note" for check in lexis):
-        return "No confound is shown; the words of the prompts predict the emotion."
+    told = [check.where for check in lexis if check.outcome == "note"]
+    if told:
+        whose = "the prompts" if "dataset" in told else f"{listed(list(map(md, told)))} prompts"
+        return f"No confound is shown; the words of {whose} predict the emotion."
     return "No confound is shown, and not that the words of the prompts predict the emotion."
 
 
@@ -81,11 +83,11 @@ def lexis_sentence(report: AuditReport) -> str:
     whole = lexis.pop("dataset", None)
     if whole is None or whole.chance is None:
         return ""
-    parts = [f"{md(where)} {test.value:.2f}" for where, test in lexis.items()]
-    apart = f" ({', '.join(parts)})" if parts else ""
+    parts = [f"{md(where)} {test.value:.2f} (p = {test.p:.3f})" for where, test in lexis.items()]
+    apart = f"; {', '.join(parts)}" if parts else ""
     return (
-        f"Bag of words: held-out accuracy {whole.value:.2f}{apart}, chance {whole.chance:.2f} "
-        f"(p = {whole.p:.3f})."
+        f"Bag of words: held-out accuracy {whole.value:.2f} (p = {whole.p:.3f}), chance "
+        f"{whole.chance:.2f}{apart}."
     )
 
 

@@ -77,7 +77,7 @@ def show(results: str) -> None:
             "the sentences of the others are measured beside 100 random directions of the same "
             "norm. No second model judges them."
         )
-    _forms(results, files)
+    _forms(results, files, source)
 
 
 def _views(source: Causes, files: list[UnitFile]) -> None:
@@ -103,15 +103,18 @@ def _views(source: Causes, files: list[UnitFile]) -> None:
     )
 
 
-def _forms(results: str, files: list[UnitFile]) -> None:
+def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
     folders = list(dict.fromkeys(file.folder for file in files))
     if not folders:
         return
-    model = str(st.selectbox("Model to work on", folders, key="steer-model", width=260))
+    of_parts = st.session_state.get("view") == ABLATIONS.name
+    kind, picker = (ablate.KIND, "ablation") if of_parts else (steer.KIND, "result")
+    shown = source.named(kind).get(str(st.session_state.get(picker)))
+    first = folders.index(shown.found["model"]) if shown and shown.found["model"] in folders else 0
+    model = str(st.selectbox("Model to work on", folders, first, key="steer-model", width=260))
     emotions, neutral = classes_of(files, model)
     if not emotions:
         return
-    of_parts = st.session_state.get("view") == ABLATIONS.name
     steering, taking, trying = (
         st.expander("Steer a direction", icon=":material/add_circle:", expanded=not of_parts),
         st.expander("Take parts out", icon=":material/content_cut:", expanded=of_parts),

@@ -27,7 +27,7 @@ from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.prompt_data import DEFAULT_DATASET
 from emoact.ui.reading import FileOutline, recorded, reports_of
-from emoact.ui.states import KIND_WORDS, run_look
+from emoact.ui.states import kind_words, run_look
 from emoact.ui.written import EXAMPLE, analyse_example
 from emoact.views.direction_answer import verdict_sentence
 from emoact.views.text import listed, md, mono
@@ -117,7 +117,7 @@ def _active_bars(results: str) -> None:
         models = listed([mono(model) for model in run.models])
         st.progress(
             run.share or 0.0,
-            text=f"{look.badge} {KIND_WORDS[run.kind]} of {models}{done}",
+            text=f"{look.badge} {kind_words(run)} of {models}{done}",
         )
 
 

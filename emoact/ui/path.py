@@ -79,7 +79,7 @@ def steps(results: str) -> list[Step]:
             when=causes,
             label="Add the direction to the model, some minutes"
             if heads
-            else "Find the heads that write a direction, about a minute",
+            else "Find the heads that write a direction, some seconds for a small model",
         ),
         Step(
             name="Report",
@@ -182,4 +182,6 @@ def _causes(results: str) -> tuple[bool, datetime | None]:
         times = [path.stat().st_mtime for path in found]
     except (OSError, EmoactError):
         return False, None
-    return heads, max(map(numbers.time_of_file, times), default=None)
+    if not times:
+        return heads, None
+    return heads, _ended(results, "causes") or max(map(numbers.time_of_file, times))

@@ -13,7 +13,7 @@ from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.ui.boxes import error_box
 from emoact.ui.run_progress import show_progress
-from emoact.ui.states import KIND_WORDS, run_look
+from emoact.ui.states import kind_words, run_look
 from emoact.views.text import listed, mono, prose
 
 _LOG_LINES = 200
@@ -99,7 +99,7 @@ def _in_words(view: RunView) -> str:
     names = [mono(model) for model in summary.models]
     few = len(names) <= _MOST_NAMES
     models = listed(names) if few else numbers.some(names, limit=_MOST_NAMES)
-    what = f"{KIND_WORDS[summary.kind].capitalize()} of {models}"
+    what = f"{kind_words(summary).capitalize()} of {models}"
     if extracts:
         what = f"{numbers.plural(summary.n_samples, 'prompt')} with {models}"
     elapsed = numbers.duration(summary.elapsed_s or 0.0)

@@ -15,7 +15,7 @@ from emoact.ui import links
 from emoact.ui.boxes import answer, to_extract
 from emoact.ui.current_run import PARAMETER, runs_of
 from emoact.ui.notes import notes_of
-from emoact.ui.states import CANCELLING, KIND_WORDS, RUN_LOOKS, run_look
+from emoact.ui.states import CANCELLING, RUN_LOOKS, kind_words, run_look
 from emoact.views.text import mono
 
 _MOST = 6
@@ -145,7 +145,7 @@ def _choose(run_ids: Sequence[str]) -> None:
 def _matches(run: RunSummary, states: tuple[str, ...], search: str, note: str) -> bool:
     if states and RUN_LOOKS[run.state].word not in states:
         return False
-    words = [run.id, KIND_WORDS[run.kind], *run.models, *run.emotions, run.dataset, note]
+    words = [run.id, kind_words(run), *run.models, *run.emotions, run.dataset, note]
     text = " ".join(words).lower()
     return all(word in text for word in search.lower().split())
 
@@ -155,7 +155,7 @@ def _row(run: RunSummary) -> dict[str, object]:
     began = run.started_at or run.created_at
     return {
         "state": [look.word],
-        "kind": KIND_WORDS[run.kind],
+        "kind": kind_words(run),
         "executor": run.executor,
         "models": numbers.some(run.models, limit=_NAMED),
         "emotions": numbers.some(run.emotions, limit=_NAMED),

@@ -8,6 +8,7 @@ from typing import Literal
 
 from emoact.jobs.config import RunKind
 from emoact.jobs.snapshot import State, Step, UnitState
+from emoact.jobs.views import RunSummary
 
 Colour = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
@@ -85,12 +86,18 @@ JOB_STEPS: Mapping[RunKind, tuple[Step, ...]] = {
 MODEL_STEPS: tuple[Step, ...] = ("load", "self_check", "extract")
 """The steps of a model before it has computed what was asked for."""
 
-KIND_WORDS: Mapping[RunKind, str] = {
+_KINDS: Mapping[RunKind, str] = {
     "extract": "extraction",
     "analyze": "analysis",
     "report": "report",
     "causes": "causes",
 }
+_CAUSES = {"steer": "steering", "ablate": "ablation", "heads": "heads"}
+
+
+def kind_words(run: RunSummary) -> str:
+    """What a run does, in one word."""
+    return _CAUSES.get(run.what) or _KINDS[run.kind]
 
 
 FETCHING: frozenset[Step] = frozenset({"install", "download"})

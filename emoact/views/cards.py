@@ -27,10 +27,10 @@ _N_PARTS = 3
 
 
 _APART = {
-    "separated": "apart",
+    "separated": "separate",
     "order_only": "order carries over",
     "threshold_moved": "threshold does not carry over",
-    "no_separation": "not shown to be apart",
+    "no_separation": "not shown to be separate",
     "undecided": "too few scenarios",
 }
 """Verdicts of the table `pairs`."""
@@ -164,7 +164,7 @@ def of_heads(source: Heads, choice: Choice) -> list[Card]:
         cards.append(
             Card(
                 title=emotion,
-                verdict="random weights" if random else f"{n} of {n_all} components",
+                verdict="random weights" if random else f"{n} of {n_all} add more",
                 shown=n > 0 and not random,
                 lines=(
                     f"Layer {target['layer']} ({target['site']}, {target['pooling']}), norm "

@@ -132,7 +132,7 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     if not _chosen(source, choice):
         return NOTHING
     (saved,) = _chosen(source, choice)
-    table = steer_result.table_of(saved)
+    table = steer_result.table_of(saved).replace(_WORDS)
     own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
     panels = [
         _panel(rows.sort_values("dose"), emotion, x="dose", every=own)
@@ -150,6 +150,10 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     )
 
 
+_WORDS = {"nothing": "no effect shown", "not specific": "not shown specific"}
+"""Verdicts of a saved result as a table says them."""
+
+
 def _drawn(rows: pd.DataFrame) -> list[str]:
     """Number of random directions that the band rests on, by dose."""
     doses = rows.drop_duplicates("dose").groupby("n_random")["dose"]
@@ -161,7 +165,7 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
     if not _chosen(source, choice):
         return NOTHING
     (saved,) = _chosen(source, choice)
-    table = steer_result.table_of(saved)
+    table = steer_result.table_of(saved).replace(_WORDS)
     dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
     own = table[table["dose"] == dose].reset_index(drop=True)
     panels = [

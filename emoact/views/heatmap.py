@@ -175,9 +175,12 @@ def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:
         spread = np.nanmax(rows, axis=1) / np.nanmedian(rows, axis=1)
     layer = int(np.nanargmax(spread))
     position = grid.columns[int(np.nanargmax(rows[layer]))]
+    there = (shown.table["layer"] == layer) & (shown.table["position"] == position)
+    n = int(shown.table.loc[there, "n"].sum())
     return [
         f"The most uneven layer of {mono(one(choice)[1])} is {layer}: position {position} has "
-        f"{numbers.significant(spread[layer])} times the median of its positions."
+        f"{numbers.significant(spread[layer])} times the median of its positions "
+        f"({numbers.plural(n, 'prompt')})."
     ]
 
 

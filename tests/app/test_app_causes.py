@@ -44,6 +44,7 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     assert "no effect shown" in said
     (table,) = app.dataframe
     assert table.value["layer"].tolist() == [1] * 6
+    assert set(table.value["verdict"]) == {"causal", "no effect shown", "not tested"}
     assert table.value["verdict"].tolist().count("causal") == 1
     assert "nats a token" in str(figure(app))
     # The panels have the emotions in their titles; the legend does not repeat them.

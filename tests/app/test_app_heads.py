@@ -32,7 +32,7 @@ def test_the_map_greys_what_is_not_significant(results: Path) -> None:
     said = words(app)
     # Each figure stands on the card, and nowhere else.
     assert said.count("heads add 1.20 (relabelled prompts 0.0800), MLPs 0.700 (0.0400)") == 1
-    assert said.count("1 of 7 components") == 1
+    assert said.count("1 of 7 add more") == 1
     assert said.count("relabelled prompts add head 1.0 1.20 [1.10, 1.30]") == 1
     assert saved.path.name in said
     (table,) = app.dataframe

@@ -30,7 +30,9 @@ def test_the_answer_says_that_only_the_words_predict_the_shipped_classes() -> No
     assert answer.startswith(
         "**200 prompts**, 50 scenarios × 4 emotions. No confound is shown; the words"
     )
-    found = re.search(r"explicit (0\.\d\d), implicit (0\.\d\d)", answer)
+    found = re.search(
+        r"explicit (0\.\d\d) \(p = 0\.\d+\), implicit (0\.\d\d) \(p = 0\.\d+\)", answer
+    )
     assert found
     # Words name the emotion in the explicit half by design; chance is 0.25.
     assert float(found[1]) > 0.7

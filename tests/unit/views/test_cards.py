@@ -18,8 +18,8 @@ def saved(kind: str, **found: object) -> SavedCause:
 @pytest.mark.parametrize(
     ("verdict", "said"),
     [
-        ("separated", "apart"),
-        ("no_separation", "not shown to be apart"),
+        ("separated", "separate"),
+        ("no_separation", "not shown to be separate"),
         ("undecided", "too few scenarios"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_card_of_heads_names_those_beyond_relabelled_prompts() -> None:
     )
     source = heads.Heads(saved=(one,))
     (card,) = cards.of_heads(source, {"result": heads.label(one)})
-    assert (card.title, card.verdict) == ("anger", "1 of 3 components")
+    assert (card.title, card.verdict) == ("anger", "1 of 3 add more")
     assert "norm 4.00: heads add 3.00 (relabelled prompts 0), MLPs 1.00 (2.00)" in card.lines[0]
     assert (
         card.lines[1] == "Significantly more than relabelled prompts add head 1.2 3.00 [0, 1.00]."
