@@ -20,6 +20,7 @@ from emoact.models import alike, hosts
 from emoact.models.cache import cache_root
 from tests.support import stand_in_sentence, stand_in_worker
 from tests.support.stand_in_world import World
+from tests.support.typed import Typed
 
 # Deadlines look at the clock, which says nothing on a busy machine.
 settings.register_profile("any machine", deadline=None)
@@ -50,10 +51,7 @@ they have one worker to themselves, one after the other, and the other worker ta
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Each test process has model hosts of its own, or one would ask those of the other to leave.
-
-    What the user's cache holds is shared: models, and what is remembered of them.
-    """
+    """Each test process has hosts of its own; what is remembered of models is shared."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Sockets have short names.
         own = Path(tempfile.mkdtemp(prefix="emoact-"))
@@ -82,11 +80,7 @@ class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """Which worker gets what, with `pytest -n 2`; xdist's own groups do not know pytest 9.2.
-
-    Folders come in their order. By their number of tests, xdist's default, files of one test of a
-    minute came last, and one worker was idle meanwhile.
-    """
+    """What xdist has no name for; in its own order one worker would be idle at the end."""
     config.option.loadscopereorder = False
     return _ByFile(config, log)
 
@@ -102,6 +96,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world.write_dataset()
     yield world
     world.end_all()
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
+    return Typed(capsys)
 
 
 @pytest.fixture

@@ -11,11 +11,7 @@ import torch
 import emoact
 from emoact.errors import RequestError
 from emoact.schema import ExtractionOptions
-from tests.support.reference import (
-    hugging_face,
-    hugging_face_activations,
-    largest_difference,
-)
+from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 from tests.support.tiny_models import save_tiny
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,13 @@ from transformers import AutoTokenizer
 
 from emoact import read_all
 from emoact.causes.ablation import Ablations, Means, Part
-from emoact.causes.passes import Text
-from emoact.cli import main
-from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from tests.support.brute_force import PROJECTIONS, ablated
 from tests.support.families import tiny_config
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_tiny, seeded_model
+from tests.support.tiny_models import engine_of, save_tiny, seeded_model, texts_of
 from tests.support.tiny_results import shipped, tiny_results
+from tests.support.typed import Typed
 
 TEXTS = (
     "Thank you for the soup that you left at our door.",
@@ -39,11 +36,8 @@ KINDS = ("direction", "directions", "layer", "mlp", "head")
 def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",))
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content, words=WORDS)
-        for each in engine.tokenise(TEXTS)
-    ]
+    engine = engine_of(folder, options, texts=TEXTS)
+    texts = texts_of(engine, TEXTS, WORDS)
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(READ + 1, engine.facts.d_model))
     units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -107,10 +101,8 @@ def test_a_dead_head_changes_nothing_at_all(tmp_path: Path) -> None:
         blocks_of(model)[1].self_attn.o_proj.weight[:, D_HEAD : 2 * D_HEAD] = 0
     model.save_pretrained(folder)
     options = ExtractionOptions(sites=("resid_pre",))
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
-    ]
+    engine = engine_of(folder, options, texts=TEXTS)
+    texts = texts_of(engine, TEXTS)
     directions = np.random.default_rng(0).normal(size=(READ + 1, engine.facts.d_model))
     found = Ablations(engine.bridge, texts, read=READ, directions=directions, direct=True)
     whole = found.without(1)
@@ -123,9 +115,7 @@ def test_a_dead_head_changes_nothing_at_all(tmp_path: Path) -> None:
         assert other.projection != before.projection
 
 
-def test_the_command_gives_what_plain_hugging_face_gives(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_gives_what_plain_hugging_face_gives(tmp_path: Path, typed: Typed) -> None:
     kept = [row for row in shipped(6) if row["emotion"] in LABELS]
     made = seeded_model(tiny_config("llama", 2_000))
     with torch.no_grad():
@@ -133,10 +123,8 @@ def test_the_command_gives_what_plain_hugging_face_gives(
     asked = ["ablate", "--emotion", "anger", "--layer", str(READ), "--by", "zero"]
     asked += [f"--word={word}" for word in WANTED] + [f"--part={kind}" for kind in KINDS]
     with tiny_results(tmp_path, rows=kept, model=made):
-        capsys.readouterr()
-        assert main([*asked, "--json"]) == 0
-    printed = capsys.readouterr()
-    found = json.loads(printed.out)
+        printed = typed(*asked, "--json")
+    found = printed.json
     rows = found["ablations"]
     assert f"About {len(rows)} ablations" in printed.err
     assert len(rows) == 2 * (1 + 1 + 1 + N_HEADS) + 1

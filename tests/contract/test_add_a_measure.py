@@ -5,7 +5,6 @@ Tests of a page's picker and of the report take the fixture `saved` as well.
 
 import csv
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ import pytest
 
 import emoact
 from emoact.analysis.saved import SavedAnalysis
-from emoact.cli import main
 from emoact.measures import Measure
 from emoact.stats import catalogue
 from tests.support.pages import ROOT, figure, open_page
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.typed import Typed
 
 
 def largest(cell: Any) -> np.ndarray:
@@ -78,11 +77,10 @@ def test_it_is_computed_saved_and_read(saved: SavedAnalysis, results: Path) -> N
 
 
 def test_it_is_in_the_document_of_the_command(
-    saved: SavedAnalysis, results: Path, capsys: pytest.CaptureFixture[str]
+    saved: SavedAnalysis, results: Path, typed: Typed
 ) -> None:
     words = ["analyze", "show", saved.id, "--results", str(results), "--json"]
-    assert main(words) == 0
-    rows = json.loads(capsys.readouterr().out)["headline"]
+    rows = typed(*words).json["headline"]
     assert [row["above_half"] for row in rows] == [row["accuracy"] > 0.5 for row in rows]
 
 
@@ -102,7 +100,6 @@ def test_it_is_in_the_picker_of_the_page_and_drawn(
     saved: SavedAnalysis, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(results))
-    monkeypatch.chdir(ROOT)
     app = open_page("directions", measure="largest")
     picker = app.selectbox(key="measure")
     assert "largest" in picker.options
@@ -114,22 +111,17 @@ def test_it_is_in_the_picker_of_the_page_and_drawn(
 
 
 def test_an_analysis_without_it_still_opens_and_a_new_one_is_made(
-    results: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    results: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, typed: Typed
 ) -> None:
     before = plant_analysis(results)
     after: SavedAnalysis = request.getfixturevalue("saved")
     assert after.id != before.id
     assert before.missing("strength") == ("largest",)
     assert before.table("strength")["largest"].isna().all()
-    assert main(["analyze", "show", before.id, "--results", str(results)]) == 0
-    said = capsys.readouterr().out
+    said = typed("analyze", "show", before.id, "--results", results).out
     assert "note: strength: not saved by emoact" in said
     assert f": largest; `{before.command}` computes them" in said
-    assert main(["analyze", "show", before.id, "--results", str(results), "--json"]) == 0
-    lacks = json.loads(capsys.readouterr().out)["lacks"]
+    lacks = typed("analyze", "show", before.id, "--results", results, "--json").json["lacks"]
     assert lacks == {"headline": ["above_half"], "strength": ["largest"]}
     monkeypatch.undo()
     assert "largest" in after.table("strength")

@@ -9,7 +9,6 @@ import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +30,7 @@ from tests.support.pages import ROOT, choices, figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer
+from tests.support.typed import Typed
 
 NORMED = Site(
     name="mlp_in",
@@ -110,16 +110,9 @@ def unit(file: Path) -> Unit:
     return emoact.read(file)
 
 
-def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
 @pytest.mark.parametrize("command", ["extract", "norms", "sentence", "analyze"])
-def test_help_lists_them(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
-    assert ", mlp_in, head_in" in " ".join(capsys.readouterr().out.split())
+def test_help_lists_them(command: str, typed: Typed) -> None:
+    assert ", mlp_in, head_in" in " ".join(typed(command, "--help").out.split())
 
 
 def test_a_name_that_is_none_of_them_is_refused_with_those_that_are() -> None:
@@ -154,13 +147,11 @@ def test_the_file_holds_their_arrays_under_their_keys(unit: Unit, file: Path) ->
     ]
 
 
-def test_inspect_and_verify_know_them(
-    results: Path, file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = document(capsys, "inspect", str(file))
+def test_inspect_and_verify_know_them(results: Path, file: Path, typed: Typed) -> None:
+    found = typed("inspect", file, "--json").json
     assert found["ok"]
     assert found["sites"] == list(ASKED)
-    found = document(capsys, "verify", "--results", str(results), "--samples", "1")
+    found = typed("verify", "--results", results, "--samples", "1", "--json").json
     assert [finding for finding in found["findings"] if finding["severity"] != "note"] == []
     for entry in found["parity"]:
         assert set(entry["differences"]) == set(ASKED)
@@ -195,12 +186,10 @@ def test_without_the_records_the_file_is_read_and_its_other_sites_are_there(
 
 @pytest.mark.parametrize("site", ADDED)
 def test_norms_are_those_of_the_vector_of_each_position(
-    site: Site, results: Path, unit: Unit, capsys: pytest.CaptureFixture[str]
+    site: Site, results: Path, unit: Unit, typed: Typed
 ) -> None:
-    capsys.readouterr()
     words = ["norms", "--results", str(results), "--site", site.name, "--emotion", "joy"]
-    assert main([*words, "--csv", "-"]) == 0
-    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    rows = list(csv.DictReader(io.StringIO(typed(*words, "--csv", "-").out)))
     content = [row for row in rows if row["position"] == "content"]
     assert {row["site"] for row in rows} == {site.name}
     for layer, row in enumerate(content):

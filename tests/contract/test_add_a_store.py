@@ -28,9 +28,10 @@ from emoact.store.reading import unit_of
 from emoact.store.shard import Activations
 from emoact.store.unit import Unit
 from tests.support.numpy_engine import numpy_engine
-from tests.support.pages import ROOT, choices, open_page
+from tests.support.pages import choices, open_page
 from tests.support.pages import words as page_words
-from tests.support.stand_in_world import EMOTIONS, World
+from tests.support.stand_in_world import EMOTIONS, World, words
+from tests.support.typed import Typed
 
 WORKER = (sys.executable, "-P", "-m", "tests.contract.test_add_a_store")
 """The worker of a run: this file as a process, see its end."""
@@ -106,16 +107,13 @@ def extracted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A results folder whose units a run has written as .npz files."""
     monkeypatch.setattr(protocol, "STORES", (*protocol.STORES, NpzStore()))
     monkeypatch.setattr(launch, "WORKER", WORKER)
-    assert main(words(world, "--store", "npz")) == 0
+    world.model()
+    assert main(extract(world, "--store", "npz")) == 0
     return world
 
 
-def words(world: World, *more: str) -> list[str]:
-    model = world.path / "models" / "tiny"
-    if not model.exists():
-        world.model()
-    paths = ["--dataset", str(world.dataset), "--results", str(world.results)]
-    return ["extract", "--model", str(model), *paths, *more]
+def extract(world: World, *more: str) -> list[str]:
+    return words(world, world.path / "models" / "tiny", *more)
 
 
 def files(world: World) -> list[Path]:
@@ -136,72 +134,52 @@ def test_a_run_writes_it_and_records_it(extracted: World) -> None:
         assert entry["configuration"]["store"] == "npz"
 
 
-def test_a_second_run_leaves_it_alone_and_another_format_is_in_the_way(
-    extracted: World, capsys: pytest.CaptureFixture[str]
+def test_a_second_run_leaves_it_alone_and_another_format_replaces_it_only_where_asked_for(
+    extracted: World, typed: Typed
 ) -> None:
-    before = [path.stat().st_mtime_ns for path in files(extracted)]
-    assert main(words(extracted, "--store", "npz")) == 0
-    assert [path.stat().st_mtime_ns for path in files(extracted)] == before
-    capsys.readouterr()
-    assert main(words(extracted)) == 2
-    assert 'store: saved "npz", asked nothing' in capsys.readouterr().err
-
-
-def test_another_format_replaces_it_where_that_is_asked_for(extracted: World) -> None:
     arrays = emoact.read(files(extracted)[0]).residual_stream[0][0].copy()
-    assert main(words(extracted, "--overwrite")) == 0
+    before = [path.stat().st_mtime_ns for path in files(extracted)]
+    typed(*extract(extracted, "--store", "npz"))
+    assert [path.stat().st_mtime_ns for path in files(extracted)] == before
+    assert 'store: saved "npz", asked nothing' in typed(*extract(extracted), code=2).err
+    typed(*extract(extracted, "--overwrite"))
     assert [path.suffix for path in files(extracted)] == [".pkl", ".pkl"]
     assert (emoact.read(files(extracted)[0]).residual_stream[0][0] == arrays).all()
-    assert main(["verify", "--samples", "0", "--results", str(extracted.results)]) == 0
+    typed("verify", "--samples", "0", "--results", extracted.results)
 
 
-def test_it_is_read_like_any_other(extracted: World) -> None:
+def test_it_is_read_like_any_other_and_the_commands_take_it(extracted: World, typed: Typed) -> None:
     unit = emoact.read(files(extracted)[0])
     assert (unit.emotion, unit.n_samples, unit.sites) == ("anger", 3, ("resid_pre", "mlp_out"))
     grid = emoact.read_all(extracted.results)
     assert [unit.emotion for unit in grid] == list(EMOTIONS)
     assert grid.problems == ()
-
-
-def test_the_commands_take_it(extracted: World, capsys: pytest.CaptureFixture[str]) -> None:
-    results = ["--results", str(extracted.results)]
-    assert main(["inspect", str(files(extracted)[0]), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = typed("inspect", files(extracted)[0], "--json").json
     assert (told["ok"], told["emotion"], told["n_samples"]) == (True, "anger", 3)
-    assert main(["verify", "--samples", "0", *results]) == 0
-    capsys.readouterr()
-    assert main(["norms", *results, "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    typed("verify", "--samples", "0", "--results", extracted.results)
+    rows = typed("norms", "--results", extracted.results, "--json").json["rows"]
     assert {row["emotion"] for row in rows} == set(EMOTIONS)
 
 
-def test_damage_is_found(extracted: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_found(extracted: World, typed: Typed) -> None:
     path = files(extracted)[0]
     path.write_bytes(path.read_bytes()[:100])
-    assert main(["verify", "--samples", "0", "--results", str(extracted.results)]) == 1
-    assert path.name in "".join(capsys.readouterr())
-    assert main(["inspect", str(path)]) == 1
+    said = typed("verify", "--samples", "0", "--results", extracted.results, code=1)
+    assert path.name in "".join(said)
+    typed("inspect", path, code=1)
     (problem,) = emoact.read_all(extracted.results).problems
     assert problem.where == str(path)
 
 
-def test_help_lists_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(protocol, "STORES", (*protocol.STORES, NpzStore()))
-    assert main(["extract", "--help"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+def test_help_pages_and_report_show_it(
+    extracted: World, monkeypatch: pytest.MonkeyPatch, typed: Typed
+) -> None:
+    shown = " ".join(typed("extract", "--help").out.split())
     assert "npz: one .npz file for each model and emotion" in shown
-
-
-def test_pages_and_report_show_its_units(extracted: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(extracted.results))
-    monkeypatch.chdir(ROOT)
     assert "2 files of 1 model on disk" in page_words(open_page("home"))
-    assert choices(open_page("extract"))["Format"] == [
-        "Pickle",
-        "Compact",
-        "Pooled vectors only",
-        "NumPy archive",
-    ]
+    formats = choices(open_page("extract"))["Format"]
+    assert formats == ["Pickle", "Compact", "Pooled vectors only", "NumPy archive"]
     text = make_report(extracted.results, lang="en").path.read_text()
     assert "activations_anger.npz" in text
     assert "NumPy archive" in text

@@ -1,7 +1,6 @@
 """A view that is defined here, in one record, appears everywhere without another changed file."""
 
 import io
-import json
 import shlex
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from emoact.views.view import Choice, Control, Shown, View
 from tests.support.pages import ROOT, figure, open_page, words
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.typed import Typed
 
 
 def show(source: Analysed, choice: Choice) -> Shown:
@@ -42,10 +42,7 @@ SCALE = View[Analysed](
     controls=(
         MODEL,
         Control(
-            name="of",
-            label="Emotion",
-            kind="one",
-            options=lambda source, _: source.saved.emotions,
+            name="of", label="Emotion", kind="one", options=lambda source, _: source.saved.emotions
         ),
     ),
     show=show,
@@ -102,16 +99,16 @@ def test_its_shell_command_writes_the_table_of_the_page(
 
 
 def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
-    saved: SavedAnalysis, capsys: pytest.CaptureFixture[str]
+    saved: SavedAnalysis, typed: Typed
 ) -> None:
-    assert main(["view", "--json"]) == 0
-    views = {each["view"]: each for each in json.loads(capsys.readouterr().out)["views"]}
+    views = {each["view"]: each for each in typed("view", "--json").json["views"]}
     assert views["scale"]["choices"] == "model of"
     results = str(saved.path.parents[1])
-    assert main(["view", "scale", "--choice", "of=joy", "--results", results]) == 2
-    assert "of is 'joy'; allowed are" in capsys.readouterr().err
-    assert main(["view", "scale", "--choice", "of=anger", "--results", results]) == 0
-    written = pd.read_csv(io.StringIO(capsys.readouterr().out)).drop(columns="badges")
+    said = typed("view", "scale", "--choice", "of=joy", "--results", results, code=2)
+    assert "of is 'joy'; allowed are" in said.err
+    written = pd.read_csv(
+        io.StringIO(typed("view", "scale", "--choice", "of=anger", "--results", results).out)
+    ).drop(columns="badges")
     pd.testing.assert_frame_equal(written, expected(saved, "anger"), check_exact=True)
 
 

@@ -17,8 +17,9 @@ from emoact.jobs import control, executor, launch, progress
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.executor import Capability
 from emoact.jobs.lock import LockReading, RunLock, read_lock
-from tests.support.pages import ROOT, choices, open_page
-from tests.support.stand_in_world import World, running
+from tests.support.pages import choices, open_page
+from tests.support.stand_in_world import World, running, words
+from tests.support.typed import Typed
 
 
 class NiceExecutor:
@@ -30,10 +31,10 @@ class NiceExecutor:
     capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
 
     def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
-        words = ["nice", *command, str(directory.path), "--lock-fd", str(lock.descriptor)]
+        low = ["nice", *command, str(directory.path), "--lock-fd", str(lock.descriptor)]
         with directory.log_path.open("ab") as log:
             process = subprocess.Popen(
-                words,
+                low,
                 stdout=log,
                 stderr=log,
                 pass_fds=(lock.descriptor,),
@@ -55,48 +56,35 @@ def nice(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def words(world: World, model: Path, *more: str) -> list[str]:
-    paths = ["--dataset", str(world.dataset), "--results", str(world.results)]
-    return ["extract", "--model", str(model), *paths, "--executor", "nice", *more]
+def extract(world: World, model: Path, *more: str) -> list[str]:
+    return words(world, model, "--executor", "nice", *more)
 
 
-def test_a_run_goes_through_it(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words(nice, nice.model(), "--run-id", "mine", "--json")) == 0
-    document = json.loads(capsys.readouterr().out)
+def test_a_run_goes_through_it_and_the_list_the_run_and_the_page_name_it(
+    nice: World, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = typed(*extract(nice, nice.model(), "--run-id", "mine", "--json")).json
     assert (document["state"], document["executor"]) == ("finished", "nice")
     config = json.loads((nice.results / "runs" / "mine" / "config.json").read_text())
     assert config["executor"] == "nice"
     assert "--executor nice" in config["command"]
-
-
-def test_list_and_show_name_it(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words(nice, nice.model(), "--run-id", "mine")) == 0
-    capsys.readouterr()
-    results = ["--results", str(nice.results)]
-    assert main(["runs", "list", *results]) == 0
-    head, row = capsys.readouterr().out.splitlines()
+    head, row = typed("runs", "list", "--results", nice.results).out.splitlines()
     assert row[head.index("EXECUTOR") :].startswith("nice")
-    assert main(["runs", "show", "mine", *results]) == 0
-    assert "executor: nice" in capsys.readouterr().out.splitlines()
-
-
-def test_the_runs_page_names_it(nice: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert main(words(nice, nice.model(), "--run-id", "mine")) == 0
+    shown = typed("runs", "show", "mine", "--results", nice.results).out
+    assert "executor: nice" in shown.splitlines()
     monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
-    monkeypatch.chdir(ROOT)
     assert open_page("runs").dataframe[0].value["executor"].tolist() == ["nice"]
 
 
-def test_it_is_cancelled_and_resumed(nice: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_cancelled_and_resumed(nice: World, typed: Typed) -> None:
     gate = nice.path / "gate"
     model = nice.model(gate=str(gate))
-    assert main(words(nice, model, "--run-id", "mine", "--detach")) == 0
+    typed(*extract(nice, model, "--run-id", "mine", "--detach"))
     nice.wait("mine", running)
-    results = ["--results", str(nice.results)]
-    assert main(["runs", "cancel", "mine", *results]) == 0
+    typed("runs", "cancel", "mine", "--results", nice.results)
     assert nice.wait("mine").state == "cancelled"
     gate.touch()
-    assert main(["runs", "resume", "mine", *results]) == 0
+    typed("runs", "resume", "mine", "--results", nice.results)
     assert nice.wait("mine").state == "finished"
 
 
@@ -104,7 +92,7 @@ def test_without_a_queue_it_waits_for_no_other_run(nice: World) -> None:
     gate = nice.path / "gate"
     held = nice.start(nice.config(nice.model("held", gate=str(gate)))).run_id
     nice.wait(held, running)
-    assert main(words(nice, nice.model("free"))) == 0
+    assert main(extract(nice, nice.model("free"))) == 0
     assert nice.view(held).state == "running"
     waiting = nice.start(nice.config(nice.model("waits", gate=str(gate)))).run_id
     assert nice.view(waiting).summary.place == 1
@@ -116,7 +104,7 @@ def test_a_run_of_an_executor_that_is_not_here_is_shown_and_left_alone(
     nice: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = nice.model(fail="broken")
-    assert main(words(nice, model, "--run-id", "mine")) == 1
+    assert main(extract(nice, model, "--run-id", "mine")) == 1
     monkeypatch.setattr(executor, "EXECUTORS", (executor.LOCAL,))
     view = progress.read_run(nice.results, "mine")
     assert view.state == "failed"
@@ -128,13 +116,9 @@ def test_a_run_of_an_executor_that_is_not_here_is_shown_and_left_alone(
         launch.start(nice.directory("mine").config())
 
 
-def test_help_and_page_list_it(
-    nice: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["extract", "--help"]) == 0
-    assert "nice: a process of low priority" in " ".join(capsys.readouterr().out.split())
+def test_help_and_page_list_it(nice: World, monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:
+    assert "nice: a process of low priority" in " ".join(typed("extract", "--help").out.split())
     monkeypatch.setenv("EMOACT_RESULTS", str(nice.results))
-    monkeypatch.chdir(ROOT)
     offered = choices(open_page("extract"))
     assert offered["Runs on"] == [one.label for one in executor.offered()]
     assert {"This machine", "In the background"} <= set(offered["Runs on"])

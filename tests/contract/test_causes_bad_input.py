@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,7 @@ import pytest
 from emoact.causes.ablation import Ablations
 from emoact.causes.components import collect_terms
 from emoact.causes.contributions import Target
-from emoact.causes.passes import Text, UpperLayers
-from emoact.cli import main
+from emoact.causes.passes import UpperLayers
 from emoact.errors import RequestError
 from emoact.models import hosts
 from emoact.models.resolve import resolve_model
@@ -23,8 +21,15 @@ from emoact.schema import ExtractionOptions
 from emoact.store.convert import convert
 from emoact.store.unit import Unit
 from tests.support.families import FAMILIES, tiny_config
-from tests.support.tiny_models import engine_of, save_in_hub_cache, save_tiny, seeded_model
+from tests.support.tiny_models import (
+    engine_of,
+    save_in_hub_cache,
+    save_tiny,
+    seeded_model,
+    texts_of,
+)
 from tests.support.tiny_results import TEXTS, tiny_results
+from tests.support.typed import Typed
 
 COMMANDS = (
     ("heads", "--model", "lab/tiny", "--emotion", "anger", "--layer", "2"),
@@ -47,17 +52,15 @@ def results(made: Path, tmp_path: Path) -> Path:
 
 
 def refused(
+    typed: Typed,
     results: Path,
-    code: int,
     message: str,
-    capsys: pytest.CaptureFixture[str],
     commands: Sequence[Sequence[str]] = COMMANDS,
+    code: int = 2,
 ) -> None:
     """Each of the commands is refused with these words and leaves no result."""
     for command in commands:
-        capsys.readouterr()
-        assert main([*command, "--results", str(results)]) == code, command
-        assert message in capsys.readouterr().err, command
+        assert message in typed(*command, "--results", results, code=code).err, command
         assert not list(results.glob("causes/*/*.json"))
 
 
@@ -102,26 +105,23 @@ WRONG = {
 
 @pytest.mark.parametrize("command", WRONG, ids=lambda command: command[0])
 def test_a_wrong_request_is_refused_before_a_run(
-    made: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    made: Path, command: tuple[str, ...], typed: Typed
 ) -> None:
     before = sorted((made / "runs").iterdir())
     for words, message in WRONG[command].items():
-        refused(made, 2, message, capsys, [(*command, *shlex.split(words))])
+        refused(typed, made, message, [(*command, *shlex.split(words))])
     assert sorted((made / "runs").iterdir()) == before
 
 
 def test_files_of_another_model_are_refused(
-    results: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    results: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The same name, revision and sizes, and other weights behind them.
     hosts.leave_others()
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub-home"))
     other = seeded_model(tiny_config("llama", 2_000), seed=1)
     save_in_hub_cache(other, "lab/tiny", tmp_path / "hub-home")
-    refused(results, 1, "in the installed model differ by", capsys, COMMANDS[::3])
+    refused(typed, results, "in the installed model differ by", COMMANDS[::3], code=1)
     hosts.leave_others()
 
 
@@ -136,30 +136,28 @@ def test_files_of_another_model_are_refused(
     ],
 )
 def test_files_of_another_policy_or_processing_are_refused(
-    results: Path, words: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+    results: Path, words: tuple[str, str], message: str, typed: Typed
 ) -> None:
     asked = ["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl", "--overwrite", *words]
     only = ["--emotion", "neutral"] if words[0] == "--bos" else []
-    assert main([*asked, *only, "--results", str(results)]) == 0
+    typed(*asked, *only, "--results", results)
     before = sorted((results / "runs").iterdir())
-    refused(results, 2, message, capsys)
+    refused(typed, results, message)
     assert sorted((results / "runs").iterdir()) == before
 
 
 def test_files_of_two_widths_are_refused(
-    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    made: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Unit, "d_model", property(lambda unit: 16 * len(unit.emotion)))
-    refused(made, 2, "neutral has 3 layers of width 112", capsys)
+    refused(typed, made, "neutral has 3 layers of width 112")
 
 
-def test_a_text_longer_than_the_context_is_refused(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_text_longer_than_the_context_is_refused(results: Path, typed: Typed) -> None:
     for name in ("heads", "project"):
         asked = [name, "--model", "lab/tiny", "--emotion", "anger", "--layer", "2"]
-        assert main([*asked, "--results", str(results), "--text", "soup " * 300]) == 2
-        assert "takes at most" in capsys.readouterr().err
+        said = typed(*asked, "--results", results, "--text", "soup " * 300, code=2)
+        assert "takes at most" in said.err
 
 
 def test_a_model_without_separate_heads_is_refused(tmp_path: Path) -> None:
@@ -170,9 +168,7 @@ def test_a_model_without_separate_heads_is_refused(tmp_path: Path) -> None:
     engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
     with pytest.raises(RequestError, match="no output projection of attention"):
         collect_terms(engine, engine.tokenise(TEXTS), Target(layer=1))
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
-    ]
+    texts = texts_of(engine, TEXTS)
     directions = np.ones((2, engine.facts.d_model))
     with pytest.raises(RequestError, match=r"no hook blocks\.0\.attn\.hook_z, so that its heads"):
         Ablations(engine.bridge, texts, read=1, directions=directions, direct=True)
@@ -181,9 +177,7 @@ def test_a_model_without_separate_heads_is_refused(tmp_path: Path) -> None:
 def test_a_dose_that_makes_logits_infinite_gives_no_number(tmp_path: Path) -> None:
     source = resolve_model(str(save_tiny("llama", tmp_path / "model")))
     engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
-    ]
+    texts = texts_of(engine, TEXTS)
     vectors = np.stack([np.zeros(engine.facts.d_model), np.full(engine.facts.d_model, 1e39)])
     upper = UpperLayers(engine.bridge, texts, layer=1, direct=True)
     for said in upper.log_probs(vectors, range(len(texts))):
@@ -192,17 +186,13 @@ def test_a_dose_that_makes_logits_infinite_gives_no_number(tmp_path: Path) -> No
         assert np.isnan(said[1][1:]).all()
 
 
-def test_a_dose_at_which_the_model_breaks_has_no_verdict(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dose_at_which_the_model_breaks_has_no_verdict(results: Path, typed: Typed) -> None:
     asked = ["extract", "--model", "lab/tiny", "--dataset", "prompts.jsonl", "--overwrite"]
-    assert main([*asked, "--dtype", "float16", "--results", str(results)]) == 0
+    typed(*asked, "--dtype", "float16", "--results", results)
     # The largest float16 is 65,504.
     doses = ("--dose", "1", "--dose", "-1", "--dose", "1e6")
-    capsys.readouterr()
     command = ["steer", "--emotion", "anger", "--layer", "1", *doses, "--results", str(results)]
-    assert main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*command, "--json").json
     verdicts = {effect["dose"]: effect["verdict"] for effect in found["effects"]}
     assert verdicts.pop(1e6) == "not finite"
     assert set(verdicts.values()) <= {"causal", "nothing"}
@@ -213,15 +203,12 @@ def test_a_dose_at_which_the_model_breaks_has_no_verdict(
 
 
 def test_files_of_pooled_vectors_are_taken_apart_and_not_steered(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, typed: Typed
 ) -> None:
     results = tmp_path / "results"
     for path in made.glob("activations/*/*.pkl"):
         name = path.name.replace(".pkl", ".pooled.zarr.zip")
         convert(path, to="pooled", out=results / "activations" / path.parent.name / name)
-    capsys.readouterr()
     heads, _, _, steer = COMMANDS
-    assert main([*heads, "--permutations", "19", "--results", str(results), "--json"]) == 0
-    capsys.readouterr()
-    assert main([*steer, "--results", str(results)]) == 2
-    assert "pooled vectors" in capsys.readouterr().err
+    typed(*heads, "--permutations", "19", "--results", results, "--json")
+    assert "pooled vectors" in typed(*steer, "--results", results, code=2).err

@@ -19,7 +19,7 @@ from emoact.models.source import silent
 from emoact.schema import ExtractionOptions
 from tests.support.brute_force import PROJECTIONS, ablated, log_probs
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_models import Rows, engine_of, save_tiny
 
 START = "You kept the keys again, and nobody could get in, so that we all waited in the cold rain."
 ENDS = (
@@ -48,14 +48,12 @@ def directions_of(streams: list[np.ndarray]) -> np.ndarray:
 
 
 def extracted(engine: BridgeEngine, prompts: list[Any]) -> list[np.ndarray]:
-    found: dict[tuple[int, int], np.ndarray] = {}
-
-    def put(_site: str, layer: int, sample: int, rows: np.ndarray) -> None:
-        found[sample, layer] = rows.copy()
-
-    engine.forward(prompts, put=put)
-    layers = range(engine.facts.n_layers)
-    return [np.stack([found[sample, layer] for layer in layers]) for sample in range(len(prompts))]
+    found, layers = Rows(), range(engine.facts.n_layers)
+    engine.forward(prompts, put=found.put)
+    return [
+        np.stack([found["resid_pre", layer, sample] for layer in layers])
+        for sample in range(len(prompts))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,8 @@ from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from tests.support.brute_force import PROJECTIONS, ablated, log_probs
-from tests.support.reference import (
-    hugging_face,
-    hugging_face_activations,
-    hugging_face_outputs,
-)
-from tests.support.tiny_models import engine_of
+from tests.support.reference import hugging_face, hugging_face_activations, hugging_face_outputs
+from tests.support.tiny_models import engine_of, texts_of
 
 pytestmark = pytest.mark.slow
 
@@ -69,11 +65,7 @@ def directions_of(plain: Any, texts: Sequence[Any], read: int) -> np.ndarray:
 
 
 def compared(
-    engine: BridgeEngine,
-    plain: Any,
-    texts: list[Text],
-    directions: np.ndarray,
-    vectors: np.ndarray,
+    engine: BridgeEngine, plain: Any, texts: list[Text], directions: np.ndarray, vectors: np.ndarray
 ) -> Pairs:
     """Steered and ablated figures of both sides, in the precision that both models have."""
     pairs: Pairs = {}
@@ -146,10 +138,7 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(
     both: tuple[BridgeEngine, Any],
 ) -> None:
     engine, plain = both
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content, words=WORDS)
-        for each in engine.tokenise(TEXTS)
-    ]
+    texts = texts_of(engine, TEXTS, WORDS)
     read = engine.facts.n_layers // 2
     directions = directions_of(plain, texts, read)
     n = 8 if engine.facts.d_vocab > LARGE else 2

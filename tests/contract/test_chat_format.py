@@ -13,14 +13,12 @@ from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
-from emoact.cli import main
 from emoact.cli.entry import build_parser
 from emoact.errors import RequestError
 from emoact.extraction.controls import compute_controls
 from emoact.extraction.extractor import ActivationExtractor
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.alike import request_like
-from emoact.models.resolve import resolve_model
 from emoact.positions import Pooling
 from emoact.schema import ChatFormat, ExtractionOptions
 from emoact.stats.features import features_of
@@ -32,7 +30,8 @@ from emoact.store.reading import read
 from emoact.store.summaries.measuring import measure_file
 from tests.support.planted import plant_unit
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_models import Rows, engine_of, save_tiny
+from tests.support.typed import Typed
 
 TEMPLATES = {
     "roles": "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n"
@@ -89,16 +88,10 @@ def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_pat
     plain = hugging_face(model.folder)
     for system, prefix in itertools.product((None, "Be kind."), (None, " Well,")):
         options = ExtractionOptions(chat=ChatFormat(system=system, assistant=prefix))
-        engine = engine_of(resolve_model(str(model.folder)), options, texts=TEXTS)
+        engine = engine_of(model.folder, options, texts=TEXTS)
         prompts = engine.tokenise(TEXTS)
-        found: dict[Any, np.ndarray] = {}
-
-        def put(
-            site: str, layer: int, number: int, rows: np.ndarray, to: dict[Any, np.ndarray] = found
-        ) -> None:
-            to[site, layer, number] = rows.copy()
-
-        engine.forward(prompts, put=put)
+        found = Rows()
+        engine.forward(prompts, put=found.put)
         for number, (text, prompt) in enumerate(zip(TEXTS, prompts, strict=True)):
             messages = [{"role": "user", "content": text}]
             if system is not None:
@@ -179,10 +172,7 @@ def test_template_positions_never_enter_a_mean(tmp_path: Path) -> None:
     assert np.isfinite(rows["mean"]).all()
     tokens = NormTable(by="token", content=True, prompt="p1").frame([measured])
     assert set(tokens["position"]) == {3}
-    assert set(NormTable(by="token", prompt="p1").frame([measured])["part"]) == {
-        "text",
-        "template",
-    }
+    assert set(NormTable(by="token", prompt="p1").frame([measured])["part"]) == {"text", "template"}
     last = features_of(unit, sites=SITES, pooling="last").sites["resid_pre"]
     assert np.isfinite(last).all()
     assert np.isnan(features_of(unit, sites=SITES, pooling="last_template").sites["mlp_out"]).all()
@@ -212,14 +202,6 @@ def test_controls_are_refused_where_a_pooling_needs_what_follows_the_text(
         prepare_analysis(AnalyzeRequest(results=files[0].parents[2], settings=settings))
 
 
-def test_a_file_of_another_format_is_in_the_way(model: Model, files: list[Path]) -> None:
-    request = ExtractRequest(
-        models=(str(model.folder),), dataset=model.dataset, results=files[0].parents[2]
-    )
-    with pytest.raises(RequestError, match=r'chat\.format: saved "template", asked nothing'):
-        prepare(request)
-
-
 def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
     model: Model, files: list[Path]
 ) -> None:
@@ -230,7 +212,7 @@ def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
         settings=ControlSettings(sites=SITES, pooling="mean_content", n_shuffles=20, seed=0),
     )
     options = ExtractionOptions(chat=ChatFormat())
-    engine = engine_of(resolve_model(str(model.folder)), options, texts=TEXTS)
+    engine = engine_of(model.folder, options, texts=TEXTS)
     alone = compute_controls(controls, CONTEXTLESS, engine, lambda _: None)
     ids, (start, stop) = unit.tokens[0], unit.content[0]
     rows = [
@@ -243,9 +225,10 @@ def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
     np.testing.assert_allclose(shuffled["mlp_out"][1], one_word, rtol=1e-4, atol=1e-5)
 
 
-def test_parts_of_a_format_need_the_format(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["extract", "--model", "gpt2", "--system", "Be kind."]) == 2
-    assert "--chat template" in capsys.readouterr().err
+def test_parts_of_a_format_need_the_format(typed: Typed) -> None:
+    assert (
+        "--chat template" in typed("extract", "--model", "gpt2", "--system", "Be kind.", code=2).err
+    )
 
 
 def test_the_command_of_a_run_asks_for_the_same_format(model: Model, tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 """`emoact analyze` with its real worker process, on small files of activations."""
 
-import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
-from emoact.cli import main
 from emoact.jobs import control, launch, progress
 from emoact.jobs.directory import RunDirectory
 from emoact.sites import SiteName
@@ -21,9 +18,8 @@ from emoact.stats.settings import AnalysisSettings
 from emoact.store.layout import ResultsRoot
 from tests.support.planted_scenarios import FAST_WORDS, plant_scenarios
 from tests.support.run_files import hold, make_run
-from tests.support.stand_in_world import World
-
-_LONG_WAIT_S = 60.0
+from tests.support.stand_in_world import LONGEST_WAIT_S, World, wait_for
+from tests.support.typed import Said, Typed
 
 
 @pytest.fixture
@@ -35,12 +31,13 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     World(tmp_path).end_all()
 
 
-def analyze(results: Path, *words: str) -> int:
-    return main(["analyze", "--results", str(results), *FAST_WORDS, *words])
+Analyze = Callable[..., Said]
 
 
-def document(capsys: pytest.CaptureFixture[str]) -> Any:
-    return json.loads(capsys.readouterr().out)
+@pytest.fixture
+def analyze(results: Path, typed: Typed) -> Analyze:
+    start = ("analyze", "--results", results, *FAST_WORDS)
+    return lambda *words, code=0: typed(*start, *words, code=code)
 
 
 def states(results: Path) -> list[tuple[str, str]]:
@@ -48,13 +45,12 @@ def states(results: Path) -> list[tuple[str, str]]:
 
 
 def test_an_analysis_is_a_run_whose_document_has_the_headline_tables(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, analyze: Analyze, typed: Typed
 ) -> None:
     plant_scenarios(results, "gpt2")
     plant_scenarios(results, "other", n_layers=4)
-    assert analyze(results, "--json") == 0
-    captured = capsys.readouterr()
-    found = json.loads(captured.out)
+    said = analyze("--json")
+    found = said.json
     assert found["existing"] is False
     saved = SavedAnalysis.open(found["path"])
     saved.check()
@@ -68,7 +64,7 @@ def test_an_analysis_is_a_run_whose_document_has_the_headline_tables(
     assert all(row["significant"] for row in found["headline"])
     assert {each["sha256"] for each in found["inputs"]} == {e.sha256 for e in saved.inputs}
     # Short steps may pass between two looks; the long one is told.
-    assert "analysing" in captured.err.splitlines()
+    assert "analysing" in said.err.splitlines()
 
     assert states(results) == [("analyze", "finished")]
     (run,) = progress.list_runs(results)
@@ -80,13 +76,11 @@ def test_an_analysis_is_a_run_whose_document_has_the_headline_tables(
     view = progress.read_run(results, run.id)
     assert [made.path for made in view.made] == [str(saved.path)]
     assert "python -m emoact analyze" in (view.config.command if view.config else "")
-    capsys.readouterr()
-    assert main(["runs", "list", "--results", str(results), "--json"]) == 0
-    assert document(capsys)["runs"][0]["kind"] == "analyze"
+    listed = typed("runs", "list", "--results", results, "--json").json["runs"]
+    assert listed[0]["kind"] == "analyze"
 
     # The same again: at once, without another run.
-    assert analyze(results, "--json") == 0
-    assert {**document(capsys), "existing": False} == found
+    assert {**analyze("--json").json, "existing": False} == found
     assert len(states(results)) == 1
     # Asked for as a run all the same, it finds what is there.
     again = control.again(results, run.id).run_id
@@ -94,42 +88,30 @@ def test_an_analysis_is_a_run_whose_document_has_the_headline_tables(
     assert [made.existing for made in progress.read_run(results, again).made] == [True]
 
     # Another setting is another analysis; so is another file.
-    assert analyze(results, "--seed", "1", "--detach") == 0
-    wait(results, capsys.readouterr().out.strip())
+    wait(results, analyze("--seed", "1", "--detach").out.strip())
     plant_scenarios(results, "gpt2", n=10)
-    assert analyze(results, "--json") == 0
-    assert document(capsys)["id"] != found["id"]
+    assert analyze("--json").json["id"] != found["id"]
     assert len(list_analyses(ResultsRoot(results))) == 3
 
 
 def wait(results: Path, run_id: str) -> None:
-    deadline = time.monotonic() + _LONG_WAIT_S
-    while progress.read_run(results, run_id).summary.active:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not progress.read_run(results, run_id).summary.active)
 
 
-def test_show_and_list_say_what_was_found(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_show_and_list_say_what_was_found(results: Path, analyze: Analyze, typed: Typed) -> None:
     plant_scenarios(results, provenance={"random_weights": True})
-    assert analyze(results) == 0
-    first = capsys.readouterr().out
-    assert main(["analyze", "show", "newest", "--results", str(results)]) == 0
-    assert capsys.readouterr().out == first
+    first = analyze().out
+    assert typed("analyze", "show", "newest", "--results", results).out == first
     assert first.startswith("! random weights")
     assert "Its weights are random" in first
     assert re.search(r"gpt2: anger \(p .*\) and gratitude \(p .*\) differ from neutral", first)
     assert "EVALUATION" in first
-    assert main(["analyze", "list", "--results", str(results)]) == 0
-    assert "anger, gratitude" in capsys.readouterr().out
-    assert main(["analyze", "show", "zzz", "--results", str(results)]) == 2
-    assert "there is no analysis 'zzz'" in capsys.readouterr().err
+    assert "anger, gratitude" in typed("analyze", "list", "--results", results).out
+    said = typed("analyze", "show", "zzz", "--results", results, code=2)
+    assert "there is no analysis 'zzz'" in said.err
 
 
-def test_nan_in_one_file_is_named_and_left_out_on_request(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nan_in_one_file_is_named_and_left_out_on_request(results: Path, analyze: Analyze) -> None:
     def spoil(rows: np.ndarray, site: SiteName, layer: int, sample: int) -> None:
         if (site, layer, sample) == ("mlp_out", 1, 3):
             rows[2, 0] = np.nan
@@ -137,35 +119,26 @@ def test_nan_in_one_file_is_named_and_left_out_on_request(
     plant_scenarios(results)
     plant_scenarios(results, emotions=("anger",), change=spoil)
     # It shows only in the file itself, after the work has started.
-    assert analyze(results) == 1
-    said = capsys.readouterr().err
-    assert (
-        "gpt2/anger: NaN or infinite values in mlp_out layer 1, prompts anger-3 (1 of 12)" in said
+    said = analyze(code=1).err
+    assert "gpt2/anger: NaN or infinite values in mlp_out layer 1, prompts anger-3 (1 of 12)" in (
+        said
     )
     assert "--leave-out-nonfinite" in said
     assert "Traceback" not in said
     assert states(results) == [("analyze", "failed")]
     assert list_analyses(ResultsRoot(results)) == ()
-    assert analyze(results, "--leave-out-nonfinite", "--json") == 0
-    found = document(capsys)
+    found = analyze("--leave-out-nonfinite", "--json").json
     assert any("left out: gpt2/anger" in badge for badge in found["badges"])
-    assert {
-        row["n_emotion"]
-        for row in SavedAnalysis.open(found["path"])
-        .table("strength")[lambda table: table["emotion"] == "anger"]
-        .to_dict("records")
-    } == {11}
+    strength = SavedAnalysis.open(found["path"]).table("strength")
+    assert set(strength[strength["emotion"] == "anger"]["n_emotion"]) == {11}
 
 
 def test_a_single_scenario_gives_plain_directions_and_says_why_no_more(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, analyze: Analyze
 ) -> None:
     plant_scenarios(results, scenario=lambda _: "s0")
-    assert analyze(results) == 0
-    shown = capsys.readouterr()
-    assert (shown.out + shown.err).count("all prompts belong to one scenario") == 1
-    assert analyze(results, "--json") == 0
-    found = document(capsys)
+    assert "".join(analyze()).count("all prompts belong to one scenario") == 1
+    found = analyze("--json").json
     assert "single_scenario" in {finding["code"] for finding in found["findings"]}
     assert "nothing can be held out" in found["sentences"]["gpt2"]
     assert not any(row["significant"] for row in found["headline"])
@@ -175,15 +148,15 @@ def test_a_single_scenario_gives_plain_directions_and_says_why_no_more(
 
 
 def test_a_mixture_is_refused_and_marked_where_it_is_allowed(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, analyze: Analyze
 ) -> None:
     plant_scenarios(results)
     plant_scenarios(results, emotions=("anger",), provenance={"dtype": "float16"})
-    assert analyze(results, "--json") == 2
-    assert "dtype differs" in document(capsys)["error"]["message"]
+    said = analyze("--json", code=2)
+    assert "dtype differs" in said.json["error"]["message"]
+    assert "--allow-mixed" in said.err
     assert states(results) == []
-    assert analyze(results, "--allow-mixed", "--json") == 0
-    found = document(capsys)
+    found = analyze("--allow-mixed", "--json").json
     assert found["badges"][0].startswith("mixed comparison: dtype differs: float16 (gpt2/anger)")
     saved = SavedAnalysis.open(found["path"])
     header, first = (saved.path / "tables" / "headline.csv").read_text().splitlines()[:2]
@@ -192,13 +165,11 @@ def test_a_mixture_is_refused_and_marked_where_it_is_allowed(
 
 
 def test_without_neutral_directions_against_the_grand_mean_are_made(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, analyze: Analyze
 ) -> None:
     plant_scenarios(results, emotions=("anger", "gratitude"))
-    assert analyze(results) == 2
-    assert "--reference grand_mean" in capsys.readouterr().err
-    assert analyze(results, "--reference", "grand_mean", "--json") == 0
-    found = document(capsys)
+    assert "--reference grand_mean" in analyze(code=2).err
+    found = analyze("--reference", "grand_mean", "--json").json
     assert {row["emotion"] for row in found["headline"]} == {"anger", "gratitude"}
     directions = SavedAnalysis.open(found["path"]).directions("gpt2", "resid_pre")
     # Between two classes the two directions are one another's opposite.
@@ -218,11 +189,10 @@ def test_without_neutral_directions_against_the_grand_mean_are_made(
     ],
 )
 def test_a_wrong_request_is_refused_before_a_run_exists(
-    results: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+    results: Path, analyze: Analyze, words: tuple[str, ...], said: str
 ) -> None:
     plant_scenarios(results)
-    assert analyze(results, *words) == 2
-    assert said in capsys.readouterr().err
+    assert said in analyze(*words, code=2).err
     assert states(results) == []
 
 
@@ -233,7 +203,7 @@ def test_a_cancelled_analysis_ends_at_once_leaves_nothing_and_resumes(results: P
     run_id = launch.start(config).run_id
     # A second click follows the first run.
     assert launch.start(config.again()).existing
-    deadline = time.monotonic() + _LONG_WAIT_S
+    deadline = time.monotonic() + LONGEST_WAIT_S
     while (view := progress.read_run(results, run_id)).step is None or view.step.name != "analyze":
         assert view.summary.active, view.error
         assert time.monotonic() < deadline
@@ -249,9 +219,7 @@ def test_a_cancelled_analysis_ends_at_once_leaves_nothing_and_resumes(results: P
     assert states(results) == []
 
 
-def test_an_analysis_waits_behind_the_run_at_work_and_can_be_cancelled_there(
-    results: Path,
-) -> None:
+def test_an_analysis_waits_behind_the_run_at_work_and_can_be_cancelled_there(results: Path) -> None:
     plant_scenarios(results)
     at_work = make_run(results, "extraction")
     lock = hold(at_work, phase="working")
@@ -263,11 +231,8 @@ def test_an_analysis_waits_behind_the_run_at_work_and_can_be_cancelled_there(
     control.cancel(results, run_id, wait=True)
     assert progress.read_run(results, run_id).state == "cancelled"
     lock.close()
-    deadline = time.monotonic() + 30
-    while RunDirectory(results / "runs" / run_id).lock_is_held():
-        # The process writes its last state and then ends.
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    # The process writes its last state and then ends.
+    wait_for(lambda: not RunDirectory(results / "runs" / run_id).lock_is_held())
 
 
 def test_a_killed_analysis_is_crashed_and_leaves_no_half_analysis(
@@ -284,18 +249,14 @@ def test_a_killed_analysis_is_crashed_and_leaves_no_half_analysis(
 
 
 def test_export_writes_the_direction_for_other_tools(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, tmp_path: Path, analyze: Analyze, typed: Typed
 ) -> None:
     plant_scenarios(results)
-    export = ["analyze", "export", "--results", str(results), "--emotion", "anger"]
-    assert main([*export, "--format", "gguf"]) == 2
-    assert "`emoact analyze` makes one" in capsys.readouterr().err
-    assert analyze(results) == 0
+    export = ["analyze", "export", "--results", results, "--emotion", "anger", "--format"]
+    assert "`emoact analyze` makes one" in typed(*export, "gguf", code=2).err
+    analyze()
     for name, words in (("a.gguf", ["gguf"]), ("a.pt", ["steering-vectors"])):
         out = tmp_path / "new" / name
-        capsys.readouterr()
-        assert main([*export, "--out", str(out), "--json", "--format", *words]) == 0
-        assert document(capsys)["files"][0] == str(out)
+        assert typed(*export, *words, "--out", out, "--json").json["files"][0] == str(out)
         assert out.stat().st_size > 0
-    assert main([*export, "--format", "gguf", "--model", "gpt3"]) == 2
-    assert "it has gpt2" in capsys.readouterr().err
+    assert "it has gpt2" in typed(*export, "gguf", "--model", "gpt3", code=2).err

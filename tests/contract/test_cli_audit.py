@@ -2,30 +2,23 @@
 
 import json
 
-import pytest
-
-from emoact.cli import main
 from tests.support.stand_in_world import World
+from tests.support.typed import Typed
 
 
-def test_the_shipped_prompts_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "--dataset", "data/prompts.jsonl", "--json"]) == 0
-    out, err = capsys.readouterr()
+def test_the_shipped_prompts_pass(typed: Typed) -> None:
+    out, err = typed("audit", "--dataset", "data/prompts.jsonl", "--json")
     document = json.loads(out)
     assert document["ok"] is True
     assert {finding["severity"] for finding in document["findings"]} <= {"note"}
     assert "checking" in err
 
 
-def test_a_confounded_data_set_is_exit_code_1(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_confounded_data_set_is_exit_code_1(world: World, typed: Typed) -> None:
     rows = [{"text": f"Thank you so very much for number {n}!", "emotion": "a"} for n in range(20)]
     rows += [{"text": f"No {n}.", "emotion": "b"} for n in range(20)]
     world.dataset.write_text("\n".join(json.dumps(row) for row in rows))
-    assert main(["audit", "--dataset", str(world.dataset), "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    document = typed("audit", "--dataset", world.dataset, "--json", code=1).json
     assert document["ok"] is False
     assert document["findings"]
-    assert main(["audit", "--dataset", str(world.dataset)]) == 1
-    assert "WARNING" in capsys.readouterr().out
+    assert "WARNING" in typed("audit", "--dataset", world.dataset, code=1).out

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from emoact.cli import main
 from emoact.cli.entry import build_parser
 from emoact.cli.parsing import Parser
 from emoact.cli.terminal import Printer
 from tests.support.loaded import loaded
+from tests.support.planted import plant_unit
 from tests.support.run_files import SAVED, a_config, an_event, in_state, make_run
 from tests.support.stand_in_world import World
+from tests.support.typed import Typed
 
 
 def commands(parser: Parser, name: str = "") -> Iterator[tuple[str, Parser]]:
@@ -38,11 +39,10 @@ def examples(parser: Parser) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_for_all_options_an_example_that_parses_and_json(
-    name: str, capsys: pytest.CaptureFixture[str]
+    name: str, typed: Typed
 ) -> None:
     parser = COMMANDS[name]
-    assert main([*name.split(), "--help"]) == 0
-    out = capsys.readouterr().out
+    out = typed(*name.split(), "--help").out
     assert parser.description
     assert parser.description.split()[0] in out
     assert examples(parser)
@@ -59,9 +59,8 @@ def test_every_command_has_help_for_all_options_an_example_that_parses_and_json(
     assert not name or "--json" in parser.option_names()
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("emoact ")
+def test_the_version_is_printed(typed: Typed) -> None:
+    assert typed("--version").out.startswith("emoact ")
 
 
 def test_ctrl_c_during_the_first_imports_prints_no_traceback() -> None:
@@ -116,9 +115,8 @@ def test_a_reader_that_has_enough_is_no_error(world: World) -> None:
     assert b"BrokenPipe" not in err
 
 
-def test_models_are_listed_with_what_others_rely_on(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "list", "--json"]) == 0
-    models = json.loads(capsys.readouterr().out)["models"]
+def test_models_are_listed_with_what_others_rely_on(typed: Typed) -> None:
+    models = typed("models", "list", "--json").json["models"]
     assert [(model["name"], model["hub_id"]) for model in models] == [
         ("smollm2-135m", "HuggingFaceTB/SmolLM2-135M-Instruct"),
         ("gemma-3-270m", "google/gemma-3-270m"),
@@ -127,67 +125,39 @@ def test_models_are_listed_with_what_others_rely_on(capsys: pytest.CaptureFixtur
         ("gpt-neo-125m", "EleutherAI/gpt-neo-125M"),
     ]
     assert {type(model["installed"]) for model in models} == {bool}
-    assert main(["models"]) == 0
-    assert "smollm2-135m" in capsys.readouterr().out
+    assert "smollm2-135m" in typed("models").out
 
 
-def test_the_path_of_a_model_is_alone_on_the_last_line(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_path_of_a_model_is_alone_on_the_last_line(world: World, typed: Typed) -> None:
     model = world.model()
-    assert main(["models", "path", str(model)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == str(model)
+    assert typed("models", "path", model).out.splitlines()[-1] == str(model)
 
 
-@pytest.fixture
-def extracted(world: World) -> World:
-    world.wait(world.start(world.config(world.model())).run_id)
-    return world
-
-
-def test_inspect_says_what_is_in_a_file(
-    extracted: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = next(extracted.results.rglob("activations_anger.pkl"))
-    assert main(["inspect", str(path)]) == 0
-    out = capsys.readouterr().out
+def test_inspect_says_what_is_in_a_file(tmp_path: Path, typed: Typed) -> None:
+    path = plant_unit(tmp_path)
+    out = typed("inspect", path).out
     assert "emotion: anger" in out
     assert "the contract holds" in out
-    assert main(["inspect", str(path), "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["ok"], document["n_samples"], document["n_layers"]) == (True, 3, 2)
+    document = typed("inspect", path, "--json").json
+    assert (document["ok"], document["n_samples"], document["n_layers"]) == (True, 5, 4)
 
 
-def test_inspect_refuses_what_would_run_and_does_not_run_it(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspect_refuses_what_would_run_and_does_not_run_it(world: World, typed: Typed) -> None:
     canary = world.path / "ran"
     evil = world.path / "evil.pkl"
     evil.write_bytes(f"cposix\nsystem\n(S'touch {canary}'\ntR.".encode())
-    assert main(["inspect", str(evil)]) == 1
-    assert "refused at byte" in capsys.readouterr().out
-    assert main(["inspect", str(evil), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["refused"]["reason"]
+    assert "refused at byte" in typed("inspect", evil, code=1).out
+    assert typed("inspect", evil, "--json", code=1).json["refused"]["reason"]
     assert not canary.exists()
 
 
-def test_norms_name_the_files_that_they_left_out(
-    extracted: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = next(extracted.results.rglob("activations_anger.pkl"))
+def test_norms_name_the_files_that_they_left_out(tmp_path: Path, typed: Typed) -> None:
+    plant_unit(tmp_path, emotion="neutral")
+    path = plant_unit(tmp_path)
     path.write_bytes(b"not a pickle")
-    assert main(["norms", "--results", str(extracted.results), "--json"]) == 1
-    out, err = capsys.readouterr()
-    assert f"left out: {path}" in err
-    assert {row["emotion"] for row in json.loads(out)["rows"]} == {"neutral"}
-
-
-def test_norms_go_nowhere_when_the_file_cannot_be_written(
-    extracted: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["norms", "--results", str(extracted.results), "--csv", "/proc/norms.csv"]
-    assert main(words) == 1
-    assert "/proc" in capsys.readouterr().err
+    said = typed("norms", "--results", tmp_path, "--json", code=1)
+    assert f"left out: {path}" in said.err
+    assert {row["emotion"] for row in said.json["rows"]} == {"neutral"}
 
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ import pty
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,8 @@ from emoact.jobs import progress
 from tests.support.loaded import loaded
 from tests.support.numpy_engine import CONTEXT
 from tests.support.stand_in_cli import COMMAND
-from tests.support.stand_in_world import LONGEST_WAIT_S, World, running
-
-
-def words(world: World, model: Path, *more: str) -> list[str]:
-    paths = ["--dataset", str(world.dataset), "--results", str(world.results)]
-    return ["extract", "--model", str(model), *paths, *more]
+from tests.support.stand_in_world import LONGEST_WAIT_S, World, running, wait_for, words
+from tests.support.typed import Typed
 
 
 def only_run(world: World) -> str:
@@ -38,22 +33,15 @@ def process(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def wait_for_a_running_run(world: World) -> str:
-    deadline = time.monotonic() + LONGEST_WAIT_S
-    while time.monotonic() < deadline:
-        rows = progress.list_runs(world.results)
-        if rows:
-            world.wait(rows[0].id, running)
-            return rows[0].id
-        time.sleep(0.01)
-    raise AssertionError("no run appeared")
+    wait_for(lambda: progress.list_runs(world.results))
+    run_id = only_run(world)
+    world.wait(run_id, running)
+    return run_id
 
 
-def test_it_saves_every_unit_and_says_so_line_by_line(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_saves_every_unit_and_says_so_line_by_line(world: World, typed: Typed) -> None:
     model = world.model()
-    assert main(words(world, model)) == 0
-    out, err = capsys.readouterr()
+    out, err = typed(*words(world, model))
     assert out == ""
     lines = err.splitlines()
     for emotion in ("anger", "neutral"):
@@ -67,11 +55,8 @@ def test_it_saves_every_unit_and_says_so_line_by_line(
     assert "\r" not in err
 
 
-def test_json_is_one_document_and_alone_on_standard_output(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words(world, world.model(), "--json", "--run-id", "mine")) == 0
-    document = json.loads(capsys.readouterr().out)
+def test_json_is_one_document_and_alone_on_standard_output(world: World, typed: Typed) -> None:
+    document = typed(*words(world, world.model(), "--json", "--run-id", "mine")).json
     assert (document["id"], document["state"], document["error"]) == ("mine", "finished", None)
     assert document["existing"] is False
     assert [unit["emotion"] for unit in document["units"]] == ["anger", "neutral"]
@@ -80,23 +65,16 @@ def test_json_is_one_document_and_alone_on_standard_output(
         assert re.fullmatch("[0-9a-f]{64}", unit["sha256"])
 
 
-def test_units_on_disk_are_not_computed_again(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_units_on_disk_are_not_computed_again(world: World, typed: Typed) -> None:
     model = world.model()
     main(words(world, model))
-    capsys.readouterr()
-    assert main(words(world, model, "--json")) == 0
-    out, err = capsys.readouterr()
+    out, err = typed(*words(world, model, "--json"))
     assert [unit["state"] for unit in json.loads(out)["units"]] == ["skipped", "skipped"]
     assert "tiny anger: already on disk" in err
 
 
-def test_detached_it_prints_the_run_and_leaves_it_to_work(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words(world, world.model(pass_s=0.05), "--detach")) == 0
-    run_id = capsys.readouterr().out.strip()
+def test_detached_it_prints_the_run_and_leaves_it_to_work(world: World, typed: Typed) -> None:
+    run_id = typed(*words(world, world.model(pass_s=0.05), "--detach")).out.strip()
     assert world.view(run_id).summary.active
     assert world.wait(run_id).state == "finished"
 
@@ -161,34 +139,30 @@ def test_a_killed_command_leaves_the_run_at_work(world: World) -> None:
     assert world.wait(run_id).state == "finished"
 
 
-def test_a_failure_is_one_message_and_exit_code_1(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words(world, world.model(fail="the model said no"), "--json")) == 1
-    out, err = capsys.readouterr()
-    assert json.loads(out)["error"] == {
-        "message": "the model said no",
-        "remedy": "Try another model.",
-    }
+def test_a_failure_is_one_message_and_exit_code_1(world: World, typed: Typed) -> None:
+    out, err = typed(*words(world, world.model(fail="the model said no"), "--json"), code=1)
+    told = {"message": "the model said no", "remedy": "Try another model."}
+    assert json.loads(out)["error"] == told
     assert "error: the model said no\nTry another model." in err
+    error = world.view(only_run(world)).error
+    assert error is not None
+    assert error.log_tail[-1] == "the model said no"
 
 
-def test_a_crash_is_told_with_its_remedy(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(words(world, world.model(die=True))) == 1
-    assert "Resume the run" in capsys.readouterr().err
+def test_a_crash_is_told_with_its_remedy(world: World, typed: Typed) -> None:
+    assert "Resume the run" in typed(*words(world, world.model(die=True)), code=1).err
     assert world.view(only_run(world)).state == "crashed"
 
 
 def test_a_prompt_beyond_the_context_is_refused_with_its_id_or_cut_on_request(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, typed: Typed
 ) -> None:
     world.dataset.write_text(
         json.dumps({"id": "long-one", "emotion": "anger", "text": "word " * (CONTEXT + 5)}) + "\n"
     )
     model = world.model()
-    assert main(words(world, model)) == 2
-    assert "prompt long-one has" in capsys.readouterr().err
-    assert main(words(world, model, "--truncate")) == 0
+    assert "prompt long-one has" in typed(*words(world, model), code=2).err
+    typed(*words(world, model, "--truncate"))
 
 
 def test_a_bar_is_drawn_on_a_terminal(world: World) -> None:

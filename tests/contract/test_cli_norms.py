@@ -1,7 +1,6 @@
 """`emoact norms` in all its tables, beside numpy on the unpickled file."""
 
 import csv
-import json
 import os
 import pickle
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from emoact.cli import main
 from tests.support.planted import plant_unit
+from tests.support.typed import Typed
 
 COLUMNS = {
     "layer": "model emotion site layer norm position mean median q25 q75 n n_nonfinite",
@@ -30,9 +30,11 @@ def table(results: Path, *words: str) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-@pytest.mark.parametrize("kind", ["l2", "l1", "rms"])
-def test_every_norm_agrees_with_numpy_on_the_unpickled_file(tmp_path: Path, kind: str) -> None:
-    with plant_unit(tmp_path, "gpt2", "anger", n_samples=9).open("rb") as file:
+@pytest.mark.parametrize(("kind", "start"), [("l2", 1), ("l1", 0), ("rms", 1)])
+def test_every_norm_agrees_with_numpy_on_the_unpickled_file(
+    tmp_path: Path, kind: str, start: int
+) -> None:
+    with plant_unit(tmp_path, "gpt2", "anger", n_samples=9, bos=start == 1).open("rb") as file:
         unit = pickle.load(file)
 
     def norm(rows: Any) -> Any:
@@ -46,11 +48,11 @@ def test_every_norm_agrees_with_numpy_on_the_unpickled_file(tmp_path: Path, kind
     for row in rows:
         samples = unit[keys[row["site"]]][int(row["layer"])]
         first = row["position"] == "first"
-        values = [norm(s)[0] if first else norm(s)[1:].mean() for s in samples]
+        values = [norm(s)[0] if first else norm(s)[start:].mean() for s in samples]
         assert float(row["mean"]) == pytest.approx(np.mean(values), rel=1e-6)
         found = [float(row[name]) for name in ("q25", "median", "q75")]
         assert found == pytest.approx(np.quantile(values, [0.25, 0.5, 0.75]).tolist(), rel=1e-6)
-        assert int(row["n"]) == 9
+        assert (int(row["n"]), int(row["n_nonfinite"])) == (9, 0)
     for row in table(tmp_path, "--norm", kind, "--by", "token"):
         samples = unit[keys[row["site"]]][int(row["layer"])]
         sample = samples[int(row["prompt"].removeprefix("p"))]
@@ -59,17 +61,13 @@ def test_every_norm_agrees_with_numpy_on_the_unpickled_file(tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("by", COLUMNS)
-def test_every_table_has_its_columns_and_speaks_json(
-    tmp_path: Path, by: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_table_has_its_columns_and_speaks_json(tmp_path: Path, by: str, typed: Typed) -> None:
     plant_unit(tmp_path, "gpt2", "anger")
     rows = table(tmp_path, "--by", by)
     assert list(rows[0]) == COLUMNS[by].split()
-    capsys.readouterr()
-    assert main(["norms", "--results", str(tmp_path), "--by", by, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["rows"]) == len(rows)
-    assert main(["norms", "--results", str(tmp_path), "--by", by]) == 0
-    assert capsys.readouterr().out == (tmp_path / "norms.csv").read_text()
+    asked = ["norms", "--results", tmp_path, "--by", by]
+    assert len(typed(*asked, "--json").json["rows"]) == len(rows)
+    assert typed(*asked).out == (tmp_path / "norms.csv").read_text()
     os.mkfifo(tmp_path / "pipe")
-    assert main(["norms", "--results", str(tmp_path), "--csv", str(tmp_path / "pipe")]) == 2
-    assert "is no regular file" in capsys.readouterr().err
+    assert "is no regular file" in typed(*asked, "--csv", tmp_path / "pipe", code=2).err
+    assert "/proc" in typed(*asked, "--csv", "/proc/norms.csv", code=1).err

@@ -14,7 +14,6 @@ from emoact.data.controls import shuffle_words
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.controls import compute_controls
 from emoact.extraction.extractor import ActivationExtractor
-from emoact.models.resolve import resolve_model
 from emoact.positions import Pooling
 from emoact.schema import BosPolicy, ExtractionOptions
 from emoact.store.controls import CONTEXTLESS, ControlSettings, UnitControls, shuffle_name
@@ -57,7 +56,7 @@ def extracted(family: str, path: Path, bos: BosPolicy) -> Extracted:
         unit=read(file),
         settings=ControlSettings(sites=SITES, pooling="mean_content", n_shuffles=20, seed=3),
     )
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(folder, options, texts=TEXTS)
     return Extracted(controls, engine, hugging_face(folder), folder)
 
 

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,9 +15,9 @@ from emoact.models.registry import find_spec
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
-from emoact.sites import SiteName, saved_sites
+from emoact.sites import saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import engine_of
+from tests.support.tiny_models import Rows, engine_of
 
 ROOT = Path(__file__).parents[2]
 TEXTS = [
@@ -118,11 +117,8 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
 ) -> None:
     assert source.path is not None
     prompts = engine.tokenise(TEXTS)
-    found: dict[tuple[SiteName, int, int], np.ndarray] = {}
-    engine.forward(
-        prompts,
-        put=lambda site, layer, sample, rows: found.__setitem__((site, layer, sample), rows.copy()),
-    )
+    found = Rows()
+    engine.forward(prompts, put=found.put)
     narrow, wide = hugging_face(source.path), hugging_face(source.path, torch.float64)
     largest, rounding = 0.0, 0.0
     for sample in range(0, len(prompts), 4):
@@ -156,13 +152,11 @@ def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation(
     for prompt in engine.tokenise(texts):
         reference = {0: single_prompt(engine.bridge, prompt.ids, sites)}
         expected.append(own_error(engine.bridge, [prompt.ids], [0], reference, sites))
-        found: dict[tuple[SiteName, int], np.ndarray] = {}
-        engine.forward(
-            [prompt],
-            put=lambda site, layer, _, rows, found=found: found.__setitem__(  # type: ignore[misc]
-                (site, layer), rows.copy()
-            ),
+        found = Rows()
+        engine.forward([prompt], put=found.put)
+        worst = max(
+            largest_difference(rows, reference[0][site, layer])
+            for (site, layer, _), rows in found.items()
         )
-        worst = max(largest_difference(found[key], reference[0][key]) for key in found)
         assert 0.0 < worst <= 3 * expected[-1]
     assert expected[0] < 1.5e-5 < 3e-5 < expected[1]

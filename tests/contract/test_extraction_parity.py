@@ -26,7 +26,7 @@ from tests.support.reference import (
     largest_difference,
     transformer_lens_activations,
 )
-from tests.support.tiny_models import FOUR, engine_of, save_tiny
+from tests.support.tiny_models import FOUR, Rows, engine_of, save_tiny
 
 TEXTS = [
     "Thank you for the soup that you left at our door.",
@@ -52,7 +52,7 @@ class Family:
 @pytest.fixture(scope="module", params=FOUR)
 def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
     folder = save_tiny(request.param, tmp_path_factory.mktemp("models") / request.param)
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(folder, texts=TEXTS)
     fresh = hugging_face(folder)
     bridge = TransformerBridge.boot_transformers(
         str(folder),
@@ -64,15 +64,10 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return Family(request.param, folder, engine, bridge, hugging_face(folder))
 
 
-def _computed(engine: BridgeEngine, texts: list[str]) -> tuple[Any, dict[Any, np.ndarray]]:
+def _computed(engine: BridgeEngine, texts: list[str]) -> tuple[Any, Rows]:
     prompts = engine.tokenise(texts)
-    found: dict[Any, np.ndarray] = {}
-
-    def put(site: str, layer: int, sample: int, rows: np.ndarray) -> None:
-        assert (site, layer, sample) not in found, "handed over twice"
-        found[site, layer, sample] = rows.copy()
-
-    engine.forward(prompts, put=put)
+    found = Rows()
+    engine.forward(prompts, put=found.put)
     return prompts, found
 
 
@@ -94,9 +89,7 @@ def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
 ) -> None:
     budget = min(budget, family.engine.budgets[plan])
     frozen = {"plan": plan, "budget": budget, "difference": 0.0, "tolerance": 1e-5, "reason": ""}
-    engine = engine_of(
-        resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS, frozen=frozen
-    )
+    engine = engine_of(family.folder, texts=TEXTS, frozen=frozen)
     long_one = " ".join(TEXTS)
     prompts, found = _computed(engine, [*TEXTS, long_one[:150]])
     assert max(len(prompt.ids) for prompt in prompts) > WINDOW
@@ -118,7 +111,7 @@ def test_a_tree_wider_than_a_local_window_would_be_caught_by_the_self_check(
         "emoact.extraction.bridge_engine._budgets",
         lambda *_: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
     )
-    engine = engine_of(resolve_model(str(family.folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(family.folder, texts=TEXTS)
     assert engine.facts.plan["plan"] == "sorted_batches"
     assert "prefix_tree differs" in engine.facts.plan["reason"]
 
@@ -134,7 +127,7 @@ def test_tokens_are_those_of_transformer_lens_with_bos(family: Family) -> None:
 
 def test_without_bos_the_first_token_is_the_first_of_the_text(family: Family) -> None:
     options = ExtractionOptions(bos="none")
-    engine = engine_of(resolve_model(str(family.folder)), options, texts=TEXTS)
+    engine = engine_of(family.folder, options, texts=TEXTS)
     (prompt,) = engine.tokenise([TEXTS[0]])
     assert prompt.content_start == 0
     assert "".join(prompt.strings) == TEXTS[0]
@@ -155,9 +148,7 @@ def test_a_prompt_beyond_the_context_comes_back_cut_and_says_so(family: Family) 
 
 def test_the_residual_stream_is_the_sum_of_what_was_added_to_it(family: Family) -> None:
     sites = ("resid_pre", "mlp_out", "resid_post", "attn_out", "pattern")
-    engine = engine_of(
-        resolve_model(str(family.folder)), ExtractionOptions(sites=sites), texts=TEXTS
-    )
+    engine = engine_of(family.folder, ExtractionOptions(sites=sites), texts=TEXTS)
     prompts, found = _computed(engine, TEXTS)
     last = engine.facts.n_layers - 1
     for sample, prompt in enumerate(prompts):
@@ -190,7 +181,7 @@ def test_the_stream_before_the_mlp_holds_what_attention_added(family: Family) ->
 
 def test_the_stream_behind_every_layer_is_what_plain_hugging_face_gives(family: Family) -> None:
     options = ExtractionOptions(sites=("resid_post", "resid_post_all"))
-    engine = engine_of(resolve_model(str(family.folder)), options, texts=TEXTS)
+    engine = engine_of(family.folder, options, texts=TEXTS)
     prompts, found = _computed(engine, TEXTS)
     last = engine.facts.n_layers - 1
     for sample, prompt in enumerate(prompts):
@@ -204,10 +195,8 @@ def test_the_stream_behind_every_layer_is_what_plain_hugging_face_gives(family: 
 @pytest.mark.parametrize("family_name", ["gpt2", "gpt_neox", "gpt_neo"])
 def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_path: Path) -> None:
     folder = save_tiny(family_name, tmp_path)
-    raw = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
-    processed = engine_of(
-        resolve_model(str(folder)), ExtractionOptions(processing="tl_compat"), texts=TEXTS
-    )
+    raw = engine_of(folder, texts=TEXTS)
+    processed = engine_of(folder, ExtractionOptions(processing="tl_compat"), texts=TEXTS)
     _, raw_found = _computed(raw, TEXTS)
     _, found = _computed(processed, TEXTS)
     for key, ours in found.items():
@@ -217,9 +206,7 @@ def test_compatibility_mode_centres_the_residual_stream(family_name: str, tmp_pa
 
 
 def test_half_precision_is_close_to_float32_and_saved_as_float32(family: Family) -> None:
-    engine = engine_of(
-        resolve_model(str(family.folder)), ExtractionOptions(dtype="bfloat16"), texts=TEXTS
-    )
+    engine = engine_of(family.folder, ExtractionOptions(dtype="bfloat16"), texts=TEXTS)
     _, exact = _computed(family.engine, TEXTS)
     _, found = _computed(engine, TEXTS)
     differences = [largest_difference(found[key], exact[key]) for key in found]
@@ -237,7 +224,7 @@ def test_float16_that_overflows_is_refused(tmp_path: Path) -> None:
     frozen = {"plan": "one_at_a_time", "budget": 1, "reason": ""}
     frozen |= {"difference": 0.0, "tolerance": 0.0}
     options = ExtractionOptions(dtype="float16", allow_nonadditive_mlp=True)
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS, frozen=frozen)
+    engine = engine_of(folder, options, texts=TEXTS, frozen=frozen)
     with pytest.raises(EmoactError, match=r"mlp_out of layer 1 overflows float16"):
         _computed(engine, TEXTS)
 
@@ -251,14 +238,10 @@ def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
         RequestError,
         match=r"mlp_out is not what is added to the stream.*\n.*--allow-nonadditive-mlp",
     ):
-        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
-    allowed = engine_of(
-        resolve_model(str(folder)), ExtractionOptions(allow_nonadditive_mlp=True), texts=TEXTS
-    )
+        engine_of(folder, texts=TEXTS)
+    allowed = engine_of(folder, ExtractionOptions(allow_nonadditive_mlp=True), texts=TEXTS)
     assert allowed.facts.self_check["additivity_error"] == 0.3
-    without = engine_of(
-        resolve_model(str(folder)), ExtractionOptions(sites=("resid_pre",)), texts=TEXTS
-    )
+    without = engine_of(folder, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
     assert without.facts.self_check == {}
 
 
@@ -273,7 +256,7 @@ def test_a_model_without_a_hook_is_refused_by_name_and_the_remedy_works(
         match=r"no hook blocks\.0\.hook_mlp_out, so mlp_out cannot be read\n"
         r"Leave the site mlp_out out\. This model has resid_pre, resid_post, attn_out",
     ):
-        engine_of(source, ExtractionOptions(), texts=TEXTS)
+        engine_of(source, texts=TEXTS)
     engine = engine_of(source, ExtractionOptions(sites=("resid_pre",)), texts=TEXTS)
     _, found = _computed(engine, TEXTS)
     assert {site for site, _, _ in found} == {"resid_pre"}
@@ -285,7 +268,7 @@ def test_a_model_without_a_hook_is_refused_by_name_and_the_remedy_works(
 def test_bos_without_any_such_token_is_refused(tmp_path: Path) -> None:
     folder = save_tiny("gpt2", tmp_path, with_bos=False)
     with pytest.raises(RequestError, match="neither a BOS nor an end-of-text token"):
-        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+        engine_of(folder, texts=TEXTS)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ import torch
 from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
-from emoact.cli import main
 from emoact.cli.entry import build_parser
 from emoact.errors import CancelledError, RequestError
 from emoact.extraction.engine import Tokenised
@@ -36,6 +35,7 @@ from emoact.store.verify import verify_files
 from tests.support.families import CONTEXT, FAMILIES
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.typed import Typed
 
 TEXTS = (
     "Thank you for the soup, thank you.",
@@ -75,6 +75,18 @@ def made(path: Path, family: Any = "gpt2") -> Path:
 def extract(model: Path, results: Path, **options: Any) -> list[Path]:
     extractor = ActivationExtractor(str(model), options=ExtractionOptions(**options))
     return extractor.extract_dataset(model.parent / "prompts.tsv", results=results)
+
+
+def asked(
+    model: Path, results: Path, generation: Generation, store: str = "pickle"
+) -> ExtractRequest:
+    return ExtractRequest(
+        models=(str(model),),
+        dataset=model.parent / "prompts.tsv",
+        results=results,
+        options=ExtractionOptions(generation=generation),
+        store=store,
+    )
 
 
 def greedy(model: Any, ids: list[int], longest: int) -> list[int]:
@@ -232,7 +244,7 @@ def test_files_with_and_without_responses_are_not_compared(
 def test_draws_follow_the_probabilities_the_seed_and_no_neighbour(model: Path) -> None:
     """The first token over many seeds has the frequencies of a softmax; a seed repeats itself."""
     temperature, n = 0.7, 150
-    engine = engine_of(resolve_model(str(model)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(model, texts=TEXTS)
     generator = Generator(engine.bridge, torch.device("cpu"), direct=True, budget=64)
     prompts = engine.tokenise(["Sorry!", "Rain!"])
 
@@ -250,10 +262,7 @@ def test_draws_follow_the_probabilities_the_seed_and_no_neighbour(model: Path) -
     first = [drawn(seed, prompts[:1])[0] for seed in range(n)]
     share = float(np.mean([token in likely for row in first for token in row]))
     assert abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / n)
-    assert drawn(3, prompts, 12) == [
-        *drawn(3, prompts[:1], 12),
-        *drawn(3, prompts[1:], 12),
-    ]
+    assert drawn(3, prompts, 12) == [*drawn(3, prompts[:1], 12), *drawn(3, prompts[1:], 12)]
     assert drawn(3, prompts, 12) != drawn(4, prompts, 12)
 
 
@@ -316,20 +325,11 @@ def test_a_run_that_was_stopped_while_writing_goes_on_and_makes_the_same_files(
     model: Path, tmp_path: Path
 ) -> None:
     generation = Generation(max_tokens=6, temperature=1.0)
-    options = ExtractionOptions(generation=generation)
-    engine = engine_of(resolve_model(str(model)), options, texts=TEXTS)
-
-    def config(name: str) -> RunConfig:
-        return prepare(
-            ExtractRequest(
-                models=(str(model),),
-                dataset=model.parent / "prompts.tsv",
-                results=tmp_path / name,
-                options=options,
-            )
-        )
-
-    stopped, reporter = config("stopped"), Stopping()
+    engine = engine_of(model, ExtractionOptions(generation=generation), texts=TEXTS)
+    stopped, whole = (
+        prepare(asked(model, tmp_path / name, generation)) for name in ("stopped", "whole")
+    )
+    reporter = Stopping()
     with pytest.raises(CancelledError):
         run_units(stopped, reporter=reporter, plans={}, engine_for=lambda *_: engine)
     assert [path.name for path in (tmp_path / "stopped").rglob("*.pkl")] == [
@@ -337,7 +337,7 @@ def test_a_run_that_was_stopped_while_writing_goes_on_and_makes_the_same_files(
     ]
     assert "anger, response 4 of 4" in reporter.told
     run_units(stopped, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
-    run_units(config("whole"), reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
+    run_units(whole, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
     folder = resolve_model(str(model)).folder
     for emotion in ("anger", "neutral"):
         one, other = (
@@ -352,17 +352,8 @@ def test_a_run_that_was_stopped_while_writing_goes_on_and_makes_the_same_files(
 
 
 def test_compact_files_hold_responses_too(model: Path, files: list[Path], tmp_path: Path) -> None:
-    options = ExtractionOptions(generation=Generation(max_tokens=LONGEST))
-    config = prepare(
-        ExtractRequest(
-            models=(str(model),),
-            dataset=model.parent / "prompts.tsv",
-            results=tmp_path,
-            options=options,
-            store="compact",
-        )
-    )
-    engine = engine_of(resolve_model(str(model)), options, texts=TEXTS)
+    config = prepare(asked(model, tmp_path, Generation(max_tokens=LONGEST), "compact"))
+    engine = engine_of(model, config.options, texts=TEXTS)
     run_units(config, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
     unit, plain = read_all(tmp_path).units[0], read(files[0])
     assert (unit.emotion, unit.responses) == ("anger", plain.responses)
@@ -391,22 +382,13 @@ def test_a_response_beyond_the_context_is_refused(
         (["--generate", "4", "--truncate"], "no room for a response"),
     ],
 )
-def test_wrong_options_are_refused(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["extract", "--model", "gpt2", *words]) == 2
-    assert said in capsys.readouterr().err
+def test_wrong_options_are_refused(words: list[str], said: str, typed: Typed) -> None:
+    assert said in typed("extract", "--model", "gpt2", *words, code=2).err
 
 
 def test_the_command_of_a_run_asks_for_the_same_responses(model: Path, tmp_path: Path) -> None:
     generation = Generation(max_tokens=7, temperature=0.8, seed=3)
-    request = ExtractRequest(
-        models=(str(model),),
-        dataset=model.parent / "prompts.tsv",
-        results=tmp_path,
-        options=ExtractionOptions(generation=generation),
-    )
-    config = prepare(request)
+    config = prepare(asked(model, tmp_path, generation))
     arguments = build_parser().parse_args(shlex.split(config.command)[3:])
     assert (arguments.generate, arguments.temperature, arguments.seed) == (7, 0.8, 3)
     assert Generation.of(generation.words) == generation
@@ -437,6 +419,6 @@ def test_controls_of_prompts_are_those_without_a_response(model: Path, files: li
     unit = read(files[0])
     request = request_like(unit.folder, unit.configuration, SITES, name=str(model))
     assert request.options.generation is None
-    engine = engine_of(resolve_model(str(model)), request.options, texts=TEXTS)
+    engine = engine_of(model, request.options, texts=TEXTS)
     for prompt, saved in zip(engine.tokenise(TEXTS), unit.prompt_tokens, strict=True):
         np.testing.assert_array_equal(prompt.ids, saved)

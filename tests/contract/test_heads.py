@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ import torch
 
 from emoact.causes.components import collect_terms
 from emoact.causes.contributions import TERM_SITES, ContrastSettings, Target, contributions, project
-from emoact.cli import main
 from emoact.errors import RequestError
-from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.stats.design import design_of
 from emoact.store.reading import read
@@ -26,6 +23,7 @@ from tests.support.pages import ROOT, click, figure, open_page, words
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
 from tests.support.tiny_results import FOLDER, TEXTS, shipped, tiny_results
+from tests.support.typed import Typed
 
 LAYER = 2
 MORE = {**PROJECTIONS, "olmo2": "self_attn.o_proj", "granite": "self_attn.o_proj"}
@@ -50,11 +48,7 @@ def head_inputs(model: Any, family: Family, ids: list[int]) -> list[torch.Tensor
 
 @torch.no_grad()
 def brute_force(model: Any, family: Family, ids: list[int], direction: np.ndarray) -> np.ndarray:
-    """Mean over the content of what each head adds, on a direction, `[layer, head]`.
-
-    Every head goes through the output projection by itself, and through the norm behind it with
-    the root of the whole output.
-    """
+    """What each head adds alone, through projection and the norm behind it, as `[layer, head]`."""
     n_heads, found = model.config.num_attention_heads, []
     for block, z in zip(blocks_of(model), head_inputs(model, family, ids), strict=True):
         modules = dict(block.named_modules())
@@ -82,7 +76,7 @@ def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
     family: Family, tmp_path: Path
 ) -> None:
     folder = save_tiny(family, tmp_path / "model")
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    engine = engine_of(folder, ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
     terms = collect_terms(engine, prompts, Target(layer=LAYER))
     drawn = np.random.default_rng(0).normal(size=terms.target.shape[1])
@@ -112,7 +106,7 @@ def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_sh
     design = design_of(["anger"] * n + ["neutral"] * n, [f"s{i}" for i in range(n)] * 2)
     folder, family = save_tiny("llama", tmp_path / "model"), FAMILIES_BY["llama"]
     plain, options = hugging_face(folder), ExtractionOptions(sites=TERM_SITES)
-    prompts = engine_of(resolve_model(str(folder)), options, texts=texts).tokenise(texts)
+    prompts = engine_of(folder, options, texts=texts).tokenise(texts)
 
     def contrast(of_prompt: Callable[[list[int]], Any]) -> Any:
         values = np.array([of_prompt(each.ids.tolist()) for each in prompts])
@@ -129,7 +123,7 @@ def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_sh
         projection.weight[:, 16:24] = torch.tensor(100 * np.outer(drawn, gathered))
     plain.save_pretrained(folder)
 
-    engine = engine_of(resolve_model(str(folder)), options, texts=texts)
+    engine = engine_of(folder, options, texts=texts)
     terms = collect_terms(engine, prompts, Target(layer=LAYER))
     found = contributions(terms, design, "anger", ContrastSettings(n_permutations=199))
 
@@ -148,7 +142,7 @@ def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_sh
 
 def test_a_model_whose_heads_do_not_sum_is_refused_with_the_gap(tmp_path: Path) -> None:
     folder = save_tiny("llama", tmp_path / "model")
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
+    engine = engine_of(folder, ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
     projection = engine.bridge.blocks[1].attn.o.original_component
     plain = projection.forward
     projection.forward = lambda values: plain(values) + values.square().sum(-1, keepdim=True)
@@ -167,12 +161,10 @@ FEW = ("--permutations", "19")
 
 
 def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, typed: Typed
 ) -> None:
     asked = [*ASKED, "--layer", "2", "--results", str(results), *FEW, "--json"]
-    capsys.readouterr()
-    assert main(asked) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*asked).json
     assert found["target"] == {"site": "resid_pre", "layer": 2, "pooling": "mean_content"}
     contrasts = [component["contrast"] for component in found["components"]]
     assert found["total"] == pytest.approx(sum(contrasts))
@@ -188,19 +180,14 @@ def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
     ]
     assert differences == pytest.approx(largest)
     # Asked again, it is read from disk.
-    assert main(asked) == 0
-    again = capsys.readouterr()
-    assert json.loads(again.out) == found
+    again = typed(*asked)
+    assert again.json == found
     assert "started" not in again.err
 
 
-def test_a_sentence_is_taken_apart_token_by_token(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sentence_is_taken_apart_token_by_token(results: Path, typed: Typed) -> None:
     asked = [*ASKED, "--layer", "2", "--results", str(results), "--json"]
-    capsys.readouterr()
-    assert main([*asked, "--text", TEXTS[1]]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*asked, "--text", TEXTS[1]).json
     values = np.array([each["contributions"] for each in found["components"]])
     # The oracle reads each head of the plain model, as a mean over the positions of the text.
     plain = hugging_face(next(results.parent.glob("hub-home/hub/*/snapshots/*")))
@@ -225,19 +212,17 @@ def test_a_sentence_is_taken_apart_token_by_token(
     assert found["projection"] == pytest.approx(values.sum(axis=0).tolist())
     assert "contribute most" in found["sentences"][0]
     # The saved prompt with the same text.
-    assert main([*asked, *FEW]) == 0
-    kept = json.loads(capsys.readouterr().out)["by_prompt"]
+    kept = typed(*asked, *FEW).json["by_prompt"]
     at = kept["prompt"].index("anger-1")
     assert kept["projection"][at] == pytest.approx(stream[1:].mean(axis=0) @ direction, rel=1e-5)
 
 
 def test_the_page_and_the_command_take_a_saved_prompt_apart_by_token(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, tmp_path: Path, typed: Typed
 ) -> None:
     asked = [*ASKED, "--layer", "2", "--results", str(results)]
-    assert main([*asked, *FEW]) == 0
-    assert main([*asked, "--by", "token"]) == 2
-    assert "Name it with --text" in capsys.readouterr().err
+    typed(*asked, *FEW)
+    assert "Name it with --text" in typed(*asked, "--by", "token", code=2).err
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMOACT_RESULTS", str(results))
         patch.chdir(ROOT)
@@ -246,7 +231,7 @@ def test_the_page_and_the_command_take_a_saved_prompt_apart_by_token(
         assert app.text_input(key="sentence-text").value == TEXTS[1]
         click(app, "Look at the sentence")
         file = tmp_path / "tokens.csv"
-        assert main([*asked, "--text", TEXTS[1], "--by", "token", "--csv", str(file)]) == 0
+        typed(*asked, "--text", TEXTS[1], "--by", "token", "--csv", file)
     (table,) = (each.value for each in app.dataframe)
     assert "contribute most" in words(app)
     assert figure(app)["data"][0]["type"] == "heatmap"

@@ -16,10 +16,7 @@ from tests.support.tiny_models import save_tiny
 def extracted(world: World, model: Path, results: str, emotions: tuple[str, ...]) -> RunConfig:
     """A finished run in a results folder of its own."""
     request = ExtractRequest(
-        models=(str(model),),
-        dataset=world.dataset,
-        results=world.path / results,
-        emotions=emotions,
+        models=(str(model),), dataset=world.dataset, results=world.path / results, emotions=emotions
     )
     config = prepare(request)
     finished(config)

@@ -18,14 +18,14 @@ import pytest
 
 from emoact.analysis.saved import SavedAnalysis
 from emoact.causes.saved import save_once, saved_causes, verify_causes
-from emoact.cli import main
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.reporter import RunReporter
 from emoact.store.layout import ResultsRoot, results_folder, results_folders
 from tests.support.numpy_engine import behave
 from tests.support.pages import ROOT, boxes, open_page
 from tests.support.planted_causes import plant_steering
-from tests.support.stand_in_world import World, saved_arrays
+from tests.support.stand_in_world import World, saved_arrays, wait_for, words
+from tests.support.typed import Typed
 
 s3fs = pytest.importorskip("s3fs")
 pytest.importorskip("moto")
@@ -48,8 +48,8 @@ def server() -> Iterator[str]:
     """Address of a server in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(600):
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -89,54 +89,41 @@ def without_rights(server: str) -> Iterator[None]:
         let_through(1_000_000_000)
 
 
-def extract(world: World, model: Path, results: str, *more: str) -> list[str]:
-    paths = ["--dataset", str(world.dataset), "--results", results]
-    return ["extract", "--model", str(model), *paths, *more]
-
-
 def other_machine(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(world.path / name))
 
 
 def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
-    world: World,
-    storage: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    world: World, storage: Any, monkeypatch: pytest.MonkeyPatch, typed: Typed
 ) -> None:
     world.write_dataset(EMOTIONS, n_samples=6)
     model = world.model()
-    assert main(extract(world, model, str(world.path / "one"))) == 0
+    typed(*words(world, model, results=world.path / "one"))
     expected = saved_arrays(world.path / "one")
     behave(model, pass_s=0.6)
-    assert main(extract(world, model, URL, "--run-id", "mine", "--detach")) == 0
+    typed(*words(world, model, "--run-id", "mine", "--detach", results=URL))
     local = Path(results_folder(URL))
-    for _ in range(600):
-        if storage.find("shelf/results/records"):
-            break
-        time.sleep(0.1)
+    wait_for(lambda: storage.find("shelf/results/records"))
     worker = RunDirectory(local / "runs" / "mine").status().worker
     assert worker is not None
     os.kill(worker.pid, signal.SIGKILL)
     assert len(storage.find("shelf/results/records")) < len(EMOTIONS)
     behave(model, pass_s=0.0)
-    assert main(["runs", "resume", "mine", "--results", URL]) == 0
+    typed("runs", "resume", "mine", "--results", URL)
     assert saved_arrays(local) == expected
 
     # Another machine reads, verifies and finds nothing left to compute.
     other_machine(world, monkeypatch, "second")
-    assert main(["verify", "--samples", "0", "--results", URL]) == 0
+    typed("verify", "--samples", "0", "--results", URL)
     assert saved_arrays(results_folder(URL)) == expected
     behave(model, fail="nothing is left to compute")
-    assert main(extract(world, model, URL)) == 0
+    typed(*words(world, model, results=URL))
     # It analyses them, and a third machine has the analysis; what else lies there costs itself.
-    assert main(["analyze", "--results", URL]) == 0
+    typed("analyze", "--results", URL)
     other_machine(world, monkeypatch, "third")
     for name in ODD:
         storage.pipe_file(f"shelf/results/{name}", b'{"folder": ')
-    capsys.readouterr()
-    assert main(["analyze", "list", "--results", URL, "--json"]) == 0
-    listed, said = capsys.readouterr()
+    listed, said = typed("analyze", "list", "--results", URL, "--json")
     (analysis,) = json.loads(listed)["analyses"]
     assert sorted(said.split(f"not brought: {URL}/")[1:]) == [ANY, ANY]
     assert "records/x/y.pkl.json: it is no record" in said
@@ -161,41 +148,32 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     other_machine(world, monkeypatch, "second")
     (gone,) = storage.glob("shelf/results/activations/*/*gratitude*")
     storage.rm(gone)
-    assert main(["verify", "--samples", "0", "--results", URL]) == 1
-    found = capsys.readouterr().out
+    found = typed("verify", "--samples", "0", "--results", URL, code=1).out
     assert "the object is not there any more" in found
     assert "it is no record" in found
     assert "its name leads elsewhere" in found
     other_machine(world, monkeypatch, "fourth")
-    assert main(["verify", "--samples", "0", "--results", URL]) == 1
-    assert "not there any more" in capsys.readouterr().err
+    assert "not there any more" in typed("verify", "--samples", "0", "--results", URL, code=1).err
     other_machine(world, monkeypatch, "second")
-    assert main(extract(world, model, URL)) == 0
+    typed(*words(world, model, results=URL))
     assert storage.exists(gone)
 
 
 def test_what_cannot_be_used_is_named_before_work_starts(
-    world: World,
-    server: str,
-    storage: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    world: World, server: str, storage: Any, monkeypatch: pytest.MonkeyPatch, typed: Typed
 ) -> None:
     model = world.model()
     for odd in ("ftp://somewhere/results", "s3://KEY:SECRET@shelf/results", "s3://shelf/./results"):
-        assert main(extract(world, model, odd)) == 2
-        assert "s3://BUCKET/FOLDER" in capsys.readouterr().err
+        assert "s3://BUCKET/FOLDER" in typed(*words(world, model, results=odd), code=2).err
     monkeypatch.setenv("EMOACT_RESULTS", "s3://shelf/./results")
     assert "a results folder that is none" in boxes(open_page("home"))
     assert not list(world.path.rglob("*SECRET*"))
     monkeypatch.delenv("EMOACT_RESULTS")
-    assert main(extract(world, model, "s3://nowhere/results")) == 2
-    assert "s3://nowhere/results cannot be written" in capsys.readouterr().err
+    said = typed(*words(world, model, results="s3://nowhere/results"), code=2)
+    assert "s3://nowhere/results cannot be written" in said.err
     with without_rights(server):
-        assert main(extract(world, model, URL)) == 2
-    assert "PermissionError" in capsys.readouterr().err
+        assert "PermissionError" in typed(*words(world, model, results=URL), code=2).err
     monkeypatch.setenv("EMOACT_RESULTS", os.pathsep.join(["here", URL]))
     assert results_folders() == ["here", results_folder(URL)]
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    assert main(extract(world, model, URL)) == 2
-    assert "pip install 'emoact[s3]'" in capsys.readouterr().err
+    assert "pip install 'emoact[s3]'" in typed(*words(world, model, results=URL), code=2).err

@@ -22,7 +22,7 @@ from emoact.store.summaries import measures_of
 from emoact.store.summaries.measures import differences_of
 from emoact.store.unit import Unit
 from tests.support.numpy_engine import numpy_engine
-from tests.support.pages import ROOT, open_page, words
+from tests.support.pages import open_page, words
 from tests.support.planted_scenarios import FAST_WORDS
 from tests.support.stand_in_world import World, saved_arrays
 
@@ -210,7 +210,6 @@ def test_pages_norms_and_report_show_parts_as_one_file(
             assert np.isfinite(measured.typical).all()
             assert measured.typical.shape == one.sites[site].typical.shape
     monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
-    monkeypatch.chdir(ROOT)
     assert "2 files of 1 model on disk" in words(open_page("home"))
     assert open_page("activations").get("plotly_chart")
     made = make_report(world.results, lang="en")

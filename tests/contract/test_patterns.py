@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -18,12 +17,12 @@ from emoact.causes.attention import SHARES
 from emoact.causes.patterns import PatternWriter, packed, read_pattern, saved_patterns, unpacked
 from emoact.cli import main
 from emoact.errors import FileRefusedError
-from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.store.layout import ResultsRoot
 from tests.support.reference import hugging_face
-from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_models import Rows, engine_of, save_tiny
 from tests.support.tiny_results import FOLDER, ROWS, TEXTS, tiny_results
+from tests.support.typed import Typed
 
 ASKED = ("attention", "--model", FOLDER, "--emotion", "anger", "--json")
 HALF = 2.0**-11
@@ -40,18 +39,15 @@ def eager(model: Any, ids: list[int]) -> np.ndarray:
 def test_what_is_kept_of_a_family_equals_eager_attention(kind: str, tmp_path: Path) -> None:
     folder = save_tiny(kind, tmp_path / "model")
     options = ExtractionOptions(sites=("pattern",))
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(folder, options, texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
-    found: dict[int, list[np.ndarray]] = {}
-
-    def put(_site: str, _layer: int, sample: int, rows: np.ndarray) -> None:
-        found.setdefault(sample, []).append(rows.copy())
-
-    engine.forward(prompts, put=put)
+    found = Rows()
+    engine.forward(prompts, put=found.put)
     plain = hugging_face(folder)
     for sample, prompt in enumerate(prompts):
         expected = eager(plain, prompt.ids.tolist())
-        pattern = np.stack(found[sample])
+        layers = range(engine.facts.n_layers)
+        pattern = np.stack([found["pattern", layer, sample] for layer in layers])
         np.testing.assert_allclose(pattern, expected, atol=1e-5)
         kept = packed(pattern, "triangles")
         assert kept["pattern"].dtype == np.float16
@@ -74,12 +70,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("budget", ["1000", "0"])
 def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
-    results: Path, budget: str, capsys: pytest.CaptureFixture[str]
+    results: Path, budget: str, typed: Typed
 ) -> None:
-    capsys.readouterr()
-    assert main([*ASKED, "--results", str(results), "--budget", budget]) == 0
-    said = capsys.readouterr()
-    found = json.loads(said.out)
+    said = typed(*ASKED, "--results", results, "--budget", budget)
+    found = said.json
     form: patterns.Form = "triangles" if budget == "1000" else "reduced"
     assert found["form"] == form
     assert ("more than the budget" in said.err) == (form == "reduced")
@@ -115,10 +109,7 @@ def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
 
 
 def test_patterns_of_an_extraction_are_kept_compactly(
-    results: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    results: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(results.parent)
     plain = hugging_face(next(results.parent.glob("hub-home/hub/*/snapshots/*")))
@@ -130,24 +121,23 @@ def test_patterns_of_an_extraction_are_kept_compactly(
     ):
         folder = tmp_path / store
         words += ["--site", "pattern", "--results", str(folder)]
-        assert main([*asked, *words]) == 0
+        typed(*asked, *words)
         (unit,) = read_all(folder)
         sizes[store] = unit.path.stat().st_size
         for sample, ids in enumerate(unit.tokens):
             expected = eager(plain, ids.tolist())
             found = np.stack([layer[sample] for layer in unit.site("pattern")])
             np.testing.assert_allclose(found, expected, atol=HALF)
-        assert main(["verify", "--results", str(folder)]) == 0
+        typed("verify", "--results", folder)
     assert sizes["compact"] < 0.6 * sizes["pickle"]
 
 
 def test_a_disk_without_room_is_named_before_a_run(
-    results: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    results: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sorted((results / "runs").iterdir())
     monkeypatch.setattr(patterns, "free_bytes", lambda _path: 5_000)
-    assert main([*ASKED, "--results", str(results)]) == 2
-    assert "5.00 kB of disk are free" in capsys.readouterr().err
+    assert "5.00 kB of disk are free" in typed(*ASKED, "--results", results, code=2).err
     assert sorted((results / "runs").iterdir()) == before
 
 

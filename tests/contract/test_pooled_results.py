@@ -11,7 +11,7 @@ from emoact.cli import main
 from emoact.report.making import make_report
 from emoact.store.convert import convert
 from emoact.store.summaries import measures_of
-from tests.support.pages import ROOT, open_page, words
+from tests.support.pages import open_page, words
 from tests.support.planted_scenarios import FAST_WORDS, plant_scenarios
 from tests.support.stand_in_world import World
 
@@ -47,7 +47,6 @@ def test_it_gives_the_tables_the_pages_and_the_report_of_whole_files(
         assert_frame_equal(after.table(name), before.table(name), check_exact=True)
 
     monkeypatch.setenv("EMOACT_RESULTS", str(pooled))
-    monkeypatch.chdir(ROOT)
     assert "3 files of 1 model on disk" in words(open_page("home"))
     assert "3 files left out" in open_page("activations").header[0].value
     for page in ("directions", "causes", "heads", "report"):

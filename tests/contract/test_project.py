@@ -1,6 +1,5 @@
 """Projections on a direction and its logit lens equal plain Hugging Face."""
 
-import json
 import shutil
 import tracemalloc
 from collections.abc import Sequence
@@ -14,15 +13,14 @@ import torch
 from emoact.causes.direction import Extremes, Passage, SavedDirection
 from emoact.causes.direction_run import ends_of, token_strings
 from emoact.causes.project import LONGEST, passages_of
-from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.models.cache import hash_of
-from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.store.reading import read
 from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
 from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
+from tests.support.typed import Typed
 
 LAYER = 2
 DIRECTION = ("--model", FOLDER, "--emotion", "anger", "--layer", str(LAYER))
@@ -80,7 +78,7 @@ def plain_logits(model: Any, norm: str, vector: np.ndarray) -> np.ndarray:
 def test_the_ends_of_a_direction_equal_plain_hugging_face(kind: str, tmp_path: Path) -> None:
     folder = save_tiny(kind, tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",))
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(folder, options, texts=TEXTS)
     vectors = np.random.default_rng(0).normal(size=(3, engine.facts.d_model))
     ends = ends_of(engine, vectors, 7)
     plain = hugging_face(folder)
@@ -98,12 +96,10 @@ def test_the_ends_of_a_direction_equal_plain_hugging_face(kind: str, tmp_path: P
 
 
 def test_the_lens_names_the_tokens_and_says_that_chance_does_as_much(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, typed: Typed
 ) -> None:
     asked = ["lens", *DIRECTION, "--results", str(results), "--random", "40", "--top", "4"]
-    capsys.readouterr()
-    assert main([*asked, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*asked, "--json").json
     plain = Plain(results)
     expected = plain_logits(plain.model, "model.norm", plain.direction)
     assert found["direction_norm"] == pytest.approx(np.linalg.norm(plain.direction), rel=1e-5)
@@ -119,11 +115,9 @@ def test_the_lens_names_the_tokens_and_says_that_chance_does_as_much(
 
 
 def test_saved_prompts_and_tokens_are_ranked_as_by_plain_hugging_face(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, typed: Typed
 ) -> None:
-    capsys.readouterr()
-    assert main([*ASKED, "--results", str(results), "--top", "4", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*ASKED, "--results", results, "--top", "4", "--json").json
     every = plain_projections(results, TEXTS)
     flat = np.sort(np.concatenate([own[1:] for own in every]))[::-1]
     for side, expected in (("most", flat[:4]), ("least", flat[::-1][:4])):
@@ -138,13 +132,9 @@ def test_saved_prompts_and_tokens_are_ranked_as_by_plain_hugging_face(
     assert "project most on the direction of anger" in found["sentences"][0]
 
 
-def test_a_sentence_is_followed_token_by_token(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sentence_is_followed_token_by_token(results: Path, typed: Typed) -> None:
     text = "How dare you break the plate."
-    capsys.readouterr()
-    assert main([*ASKED, "--results", str(results), "--text", text, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*ASKED, "--results", results, "--text", text, "--json").json
     expected, *saved = plain_projections(results, [text, *TEXTS])
     along = [row["projection"] for row in found["tokens"]]
     assert along == pytest.approx(expected, abs=1e-4)
@@ -158,15 +148,11 @@ def test_a_sentence_is_followed_token_by_token(
     assert [row["part"] for row in found["tokens"]][:2] == ["template", "text"]
 
 
-def test_a_file_is_read_passage_by_passage(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_is_read_passage_by_passage(results: Path, tmp_path: Path, typed: Typed) -> None:
     texts = ["You broke the cup.", "The bus leaves at ten.", "How dare you."]
     (tmp_path / "book.txt").write_text("\n\n".join(texts))
     asked = [*ASKED, "--results", str(results), "--file", str(tmp_path / "book.txt")]
-    capsys.readouterr()
-    assert main([*asked, "--top", "3", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*asked, "--top", "3", "--json").json
     every = plain_projections(results, texts)
     assert found["n_passages"] == 3
     assert found["n_tokens"] == sum(len(own) - 1 for own in every)
@@ -179,12 +165,11 @@ def test_a_file_is_read_passage_by_passage(
     best = int(np.argmax([own[1:].mean() for own in every]))
     assert (most["passage"], most["text"]) == (str(2 * best + 1), texts[best])
     # Asked again, it is read from disk.
-    assert main([*asked, "--top", "3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found
+    assert typed(*asked, "--top", "3", "--json").json == found
 
 
 def test_a_direction_of_another_width_is_refused_with_both_widths(
-    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, tmp_path: Path, typed: Typed
 ) -> None:
     from tests.support.planted import plant_grid
 
@@ -193,8 +178,7 @@ def test_a_direction_of_another_width_is_refused_with_both_widths(
     (other,) = copied.glob("activations/gpt2/*")
     shutil.copy(other, copied / "activations" / FOLDER / "activations_neutral.pkl")
     assert read(other).d_model != 32
-    assert main([*ASKED, "--results", str(copied)]) == 2
-    assert capsys.readouterr().err
+    assert typed(*ASKED, "--results", copied, code=2).err
 
 
 def test_passages_are_lines_and_pieces_of_long_ones(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A run on Ray: its files are those of a local run, also where workers are lost on the way."""
 
 import contextlib
-import json
 import os
 import random
 import sys
@@ -22,6 +21,7 @@ from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave, numpy_engine
 from tests.support.ray_nodes import ThreeNodes
 from tests.support.stand_in_world import World, saved_arrays, words
+from tests.support.typed import Typed
 
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
 SEEDS = range(int(os.environ.get("EMOACT_SEEDS", "1")))
@@ -69,20 +69,20 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
     seed: int,
     nodes: ThreeNodes,
     world: World,
-    capsys: pytest.CaptureFixture[str],
+    typed: Typed,
     record_property: Callable[[str, object], None],
 ) -> None:
     """A worker is killed behind a gate or becomes a zombie; then things are lost at random."""
     rng, lost = random.Random(seed), Counter[str]()
     gate = world.path / "gate"
     model = world.model()
-    assert main(words(world, model, results=world.path / "one")) == 0
+    typed(*words(world, model, results=world.path / "one"))
     expected = saved_arrays(world.path / "one")
     behave(model, gate=str(gate), pass_s=0.1)
     nodes.mend()
     results = ["--results", str(world.results)]
     on_ray = ["--executor", "ray", "--ray-address", nodes.address]
-    assert main(words(world, model, *on_ray, "--run-id", "mine", "--detach")) == 0
+    typed(*words(world, model, *on_ray, "--run-id", "mine", "--detach"))
     until(world, lambda view: any(unit.state == "running" for unit in view.units))
     if seed % 2:
         until(world, lambda _: nodes.make_zombie(rng, then=gate.touch))
@@ -119,7 +119,7 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
         assert tries < _TRIES, (state, world.view("mine").error)
         nodes.mend()
         again = ["runs", "resume", "mine", *results, "--detach", *on_ray[2:]]
-        assert main(again) == 0
+        typed(*again)
     if lost["duplicate"]:
         ended(world, "again.1-of-1")
     for kind, count in lost.items():
@@ -128,25 +128,20 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
     view = world.view("mine")
     assert view.summary.samples_done == 15
     assert all(unit.worker is not None for unit in view.units if unit.state == "saved")
-    capsys.readouterr()
-    assert main(["runs", "show", "mine", *results, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["executor"] == "ray"
-    assert main(["verify", "--samples", "0", *results]) == 0
+    assert typed("runs", "show", "mine", *results, "--json").json["executor"] == "ray"
+    typed("verify", "--samples", "0", *results)
 
 
 @needs_ray
 def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the_reason(
-    world: World, nodes: ThreeNodes, capsys: pytest.CaptureFixture[str]
+    world: World, nodes: ThreeNodes, typed: Typed
 ) -> None:
     model = world.model(fail="the model is broken")
     nowhere = ["--executor", "ray", "--ray-address", "127.0.0.1:1"]
-    assert main(words(world, model, *nowhere)) == 2
-    assert "no head node of Ray answers" in capsys.readouterr().err
-    assert main(words(world, model, "--executor", "ray", "--ray-address", "head")) == 2
-    capsys.readouterr()
+    assert "no head node of Ray answers" in typed(*words(world, model, *nowhere), code=2).err
+    typed(*words(world, model, "--executor", "ray", "--ray-address", "head"), code=2)
     there = ["--executor", "ray", "--ray-address", nodes.address]
-    assert main(words(world, model, *there)) == 1
-    assert "the model is broken" in capsys.readouterr().err
+    assert "the model is broken" in typed(*words(world, model, *there), code=1).err
 
 
 @needs_ray
@@ -170,15 +165,13 @@ def test_a_worker_without_the_model_or_the_results_folder_ends_the_run_with_the_
 
 
 def test_without_ray_and_beside_it_the_request_is_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, typed: Typed
 ) -> None:
     model = world.model()
-    assert main(words(world, model, "--ray-address", "auto")) == 2
-    assert "--executor ray" in capsys.readouterr().err
+    assert "--executor ray" in typed(*words(world, model, "--ray-address", "auto"), code=2).err
     for found in ("2.9.3", "3.0.0", None):
         monkeypatch.setattr("emoact.jobs.executor._ray_version", lambda found=found: found)
-        assert main(words(world, model, "--executor", "ray")) == 2
-        told = capsys.readouterr().err
+        told = typed(*words(world, model, "--executor", "ray"), code=2).err
         assert "pip install 'emoact[ray]'" in told
         assert (found or "not installed") in told
     assert executor.offered() == (executor.LOCAL,)

@@ -16,8 +16,9 @@ from emoact.jobs import progress
 from emoact.jobs.config import Shard
 from emoact.jobs.look import look
 from emoact.jobs.queue import run_directories
-from tests.support.pages import ROOT, open_page
+from tests.support.pages import open_page
 from tests.support.stand_in_world import World, saved_arrays, wait_for, words
+from tests.support.typed import Typed
 
 EMOTIONS = ("anger", "fear", "joy", "neutral", "sadness")
 
@@ -66,36 +67,29 @@ def test_shards_that_are_killed_and_repeated_leave_what_one_run_leaves(
 
 
 def test_the_shards_of_one_request_are_one_run(
-    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    world: World, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = world.model()
-    assert main(words(world, model, "--shard", "1/2", "--run-id", "mine")) == 0
+    typed(*words(world, model, "--shard", "1/2", "--run-id", "mine"))
     results = ["--results", str(world.results)]
     assert set(states(world)) == {"mine.1-of-2"}
-    capsys.readouterr()
-    assert main(["runs", "list", *results, "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["runs"]
+    (row,) = typed("runs", "list", *results, "--json").json["runs"]
     assert (row["id"], row["state"], row["executor"]) == ("mine", "cancelled", "shard")
     assert row["problem"] == "1 of 2 shards were not started: 2"
-    assert main(words(world, model, "--shard", "2/2", "--run-id", "mine")) == 0
-    capsys.readouterr()
-    assert main(["runs", "show", "mine", *results, "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    typed(*words(world, model, "--shard", "2/2", "--run-id", "mine"))
+    shown = typed("runs", "show", "mine", *results, "--json").json
     assert (shown["state"], shown["problem"]) == ("finished", None)
     assert [unit["emotion"] for unit in shown["units"]] == list(EMOTIONS)
     assert all(unit["state"] == "saved" for unit in shown["units"])
-    assert main(["runs", "logs", "mine", *results]) == 0
+    typed("runs", "logs", "mine", *results)
     monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
-    monkeypatch.chdir(ROOT)
     table = open_page("runs", run="mine").dataframe[0].value
     assert table["id"].tolist() == ["mine"]
-    assert main(["runs", "delete", "mine", "--yes", *results]) == 0
+    typed("runs", "delete", "mine", "--yes", *results)
     assert states(world) == {}
 
 
-def test_shards_wait_for_no_other_run_and_are_cancelled_and_resumed_together(
-    world: World,
-) -> None:
+def test_shards_wait_for_no_other_run_and_are_cancelled_and_resumed_together(world: World) -> None:
     gate = world.path / "gate"
     model = world.model(gate=str(gate))
     for shard in ("1/2", "2/2"):
@@ -119,30 +113,23 @@ def test_more_shards_than_units_have_nothing_to_do(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["5/4", "0/4", "1", "1/0", "a/b", "-1/4", "1/999999999", "1.0/2"])
-def test_a_shard_that_does_not_exist_is_refused(
-    text: str, world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words(world, world.model(), f"--shard={text}")) == 2
-    assert "I/N" in capsys.readouterr().err
+def test_a_shard_that_does_not_exist_is_refused(text: str, world: World, typed: Typed) -> None:
+    assert "I/N" in typed(*words(world, world.model(), f"--shard={text}"), code=2).err
     assert not world.results.exists()
 
 
-def test_shards_of_two_requests_in_one_folder_are_named(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shards_of_two_requests_in_one_folder_are_named(world: World, typed: Typed) -> None:
     model = world.model()
-    assert main(words(world, model, "--shard", "1/2")) == 0
-    capsys.readouterr()
+    typed(*words(world, model, "--shard", "1/2"))
     some = ["--emotion", "joy", "--emotion", "neutral"]
-    assert main(words(world, model, "--shard", "2/2", *some)) == 2
-    told = capsys.readouterr().err
+    told = typed(*words(world, model, "--shard", "2/2", *some), code=2).err
     assert "shards of another request" in told
     assert 'emotions: saved ["anger", "fear", "joy", "neutral", "sadness"]' in told
-    assert main(words(world, model, "--shard", "2/2", *some, "--run-id", "mine")) == 0
-    assert main(words(world, model, "--shard", "1/2", "--run-id", "mine")) == 2
-    assert "are called 'mine' already" in capsys.readouterr().err
-    assert main(words(world, model, "--shard", "2/2")) == 0
-    assert main(words(world, model, "--shard", "2/3", *some)) == 0
+    typed(*words(world, model, "--shard", "2/2", *some, "--run-id", "mine"))
+    said = typed(*words(world, model, "--shard", "1/2", "--run-id", "mine"), code=2)
+    assert "are called 'mine' already" in said.err
+    typed(*words(world, model, "--shard", "2/2"))
+    typed(*words(world, model, "--shard", "2/3", *some))
 
 
 def test_every_unit_is_in_one_shard_and_neighbours_stay_together() -> None:
@@ -191,14 +178,11 @@ def test_a_file_that_a_killed_shard_did_not_record_is_computed_again(
     assert main(words(world, model)) == 2
 
 
-def test_the_script_for_slurm_runs_every_shard(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_script_for_slurm_runs_every_shard(world: World, typed: Typed) -> None:
     """Bash runs the script as SLURM would, one task after the other."""
     model = world.model()
     command = words(world, model, "--keep", "pooled")
-    assert main(["slurm", *command[1:], "--shards", "2", "--cpus", "3", "--partition", "big"]) == 0
-    script = capsys.readouterr().out
+    script = typed("slurm", *command[1:], "--shards", "2", "--cpus", "3", "--partition", "big").out
     head = [line for line in script.splitlines() if line.startswith("#SBATCH")]
     assert {"#SBATCH --array=1-2", "#SBATCH --cpus-per-task=3", "#SBATCH --requeue"} < set(head)
     assert "#SBATCH --partition=big" in head
@@ -214,10 +198,10 @@ def test_the_script_for_slurm_runs_every_shard(
             text=True,
             check=True,
         )
-        typed = shown.stdout.splitlines()
-        assert typed[-2:] == ["--shard", f"{task}/2"]
-        assert main(typed) == 0
+        asked = shown.stdout.splitlines()
+        assert asked[-2:] == ["--shard", f"{task}/2"]
+        typed(*asked)
     (row,) = progress.list_runs(world.results)
     assert (row.state, row.samples_done) == ("finished", 15)
-    assert main(["slurm", *command[1:], "--shards", "0"]) == 2
-    assert main(["slurm", *command[1:], "--shards", "2", "--memory", "4G #"]) == 2
+    typed("slurm", *command[1:], "--shards", "0", code=2)
+    typed("slurm", *command[1:], "--shards", "2", "--memory", "4G #", code=2)

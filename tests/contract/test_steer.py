@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,19 +13,18 @@ from transformers import AutoTokenizer
 
 from emoact.causes.continuation import continued
 from emoact.causes.loaded import design_of_units, scenarios_of
-from emoact.causes.passes import Text, UpperLayers
+from emoact.causes.passes import UpperLayers
 from emoact.causes.steer import SteerRequest, prepare_steer
 from emoact.causes.steering import split_scenarios
-from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
-from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions, Generation, Processing
 from tests.support.brute_force import log_probs, steered_logits
 from tests.support.families import tiny_config
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_tiny, seeded_model, small_tokenizer
+from tests.support.tiny_models import engine_of, save_tiny, seeded_model, small_tokenizer, texts_of
 from tests.support.tiny_results import shipped, tiny_results
+from tests.support.typed import Typed
 
 TEXTS = (
     "Thank you for the soup that you left at our door.",
@@ -43,10 +41,8 @@ def test_steered_log_probabilities_equal_a_loop_over_plain_hugging_face(
 ) -> None:
     folder = save_tiny(family, tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",), processing=processing)
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
-    texts = [
-        Text(ids=each.ids, changed_from=1, scored=each.content) for each in engine.tokenise(TEXTS)
-    ]
+    engine = engine_of(folder, options, texts=TEXTS)
+    texts = texts_of(engine, TEXTS)
     plain = hugging_face(folder)
     # More than fit in one pass, so that several passes are joined.
     vectors = np.random.default_rng(0).normal(size=(40, engine.facts.d_model))
@@ -66,7 +62,7 @@ def test_steered_log_probabilities_equal_a_loop_over_plain_hugging_face(
 def test_a_steered_continuation_is_that_of_plain_hugging_face(family: str, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",))
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(folder, options, texts=TEXTS)
     (prompt,) = engine.tokenise(TEXTS[:1])
     vector = 3 * np.random.default_rng(1).normal(size=engine.facts.d_model)
     threads = torch.get_num_threads()
@@ -122,13 +118,9 @@ def asked(results: Path, *words: str) -> list[str]:
     return ["steer", "--results", str(results), "--emotion", "anger", *words]
 
 
-def test_own_is_the_change_that_plain_hugging_face_gives(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_own_is_the_change_that_plain_hugging_face_gives(results: Path, typed: Typed) -> None:
     words = asked(results, "--layer", str(LAYER), "--dose", "1", "--dose", "-2", "--json")
-    capsys.readouterr()
-    assert main(words) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*words).json
     train, test = found["train_scenarios"], found["test_scenarios"]
     assert len(train) == 6
     assert len(test) == 4
@@ -212,9 +204,8 @@ def test_own_is_the_change_that_plain_hugging_face_gives(
         assert effect["n_random"] == 100
         assert effect["verdict"] in ("causal", "nothing")
     # Asked again, it is read from disk.
-    assert main(words) == 0
-    again = capsys.readouterr()
-    assert json.loads(again.out) == found
+    again = typed(*words)
+    assert again.json == found
     assert "started" not in again.err
 
 
@@ -231,9 +222,7 @@ def test_a_sweep_scores_six_scenarios_where_nothing_else_is_said(results: Path) 
     assert sizes == {((1,), None): None, ((1,), 3): 3, ((0, 1), None): 6, ((0, 1), 3): 3}
 
 
-def test_a_direction_that_is_made_causal_is_called_causal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_direction_that_is_made_causal_is_called_causal(tmp_path: Path, typed: Typed) -> None:
     rows = shipped(24)
     model = seeded_model(tiny_config("llama", 2_000))
     tokenizer = small_tokenizer(d_vocab=2_000)
@@ -254,9 +243,8 @@ def test_a_direction_that_is_made_causal_is_called_causal(
         model.model.embed_tokens.weight += 4 * torch.tensor(np.outer(write, unit)).float()
         model.lm_head.weight += 0.5 * torch.tensor(np.outer(read, unit)).float()
     with tiny_results(tmp_path, rows=rows, model=model) as folder:
-        capsys.readouterr()
-        assert main(asked(folder, "--layer", str(LAYER), "--dose", "1", "--json")) == 0
-    (effect,) = json.loads(capsys.readouterr().out)["effects"]
+        found = typed(*asked(folder, "--layer", str(LAYER), "--dose", "1", "--json")).json
+    (effect,) = found["effects"]
     assert effect["verdict"] == "causal", effect
     assert effect["own"] > max(effect["random_95"], effect["shuffled_95"], 0)
     assert effect["p"] == pytest.approx(1 / 21)

@@ -25,6 +25,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.store.verify import is_ok, verify_files
 from tests.support.families import tiny_config
 from tests.support.tiny_models import save_in_hub_cache, seeded_model, small_tokenizer
+from tests.support.typed import Typed
 
 pytestmark = pytest.mark.fault
 
@@ -69,11 +70,8 @@ def _file(results: Path, emotion: str = "joy") -> Path:
     return results / UNIT / f"activations_{emotion}.pkl"
 
 
-def test_what_was_just_saved_has_no_finding_and_is_in_parity(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", "--results", str(results), "--samples", "2", "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
+def test_what_was_just_saved_has_no_finding_and_is_in_parity(results: Path, typed: Typed) -> None:
+    document = typed("verify", "--results", results, "--samples", "2", "--json").json
     assert document["ok"]
     assert document["findings"] == []
     assert document["files"] == 2
@@ -148,14 +146,10 @@ def _replace_by_pipe(results: Path) -> None:
     ],
 )
 def test_damage_of_other_kinds_is_found_and_fails_the_command(
-    results: Path,
-    damage: Callable[[Path], None],
-    code: str,
-    capsys: pytest.CaptureFixture[str],
+    results: Path, damage: Callable[[Path], None], code: str, typed: Typed
 ) -> None:
     damage(results)
-    assert main(["verify", "--results", str(results), "--samples", "0", "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    document = typed("verify", "--results", results, "--samples", "0", "--json", code=1).json
     assert not document["ok"]
     found = [finding for finding in document["findings"] if finding["code"] == code]
     assert found

@@ -44,7 +44,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:
 
 @pytest.fixture(scope="module")
 def engine(source: ModelSource) -> BridgeEngine:
-    return engine_of(source, ExtractionOptions(), texts=TEXTS)
+    return engine_of(source, texts=TEXTS)
 
 
 def again(engine: BridgeEngine, source: ModelSource, plan: dict[str, Any]) -> BridgeEngine:
@@ -66,7 +66,7 @@ def test_threads_that_no_machine_has_are_refused_before_loading(
     source: ModelSource, threads: Any
 ) -> None:
     with pytest.raises(RequestError, match="threads; 1 to 4,096 are allowed"):
-        engine_of(source, ExtractionOptions(), texts=TEXTS, frozen={"threads": threads})
+        engine_of(source, texts=TEXTS, frozen={"threads": threads})
 
 
 def test_wider_passes_are_allowed_by_the_user_alone(

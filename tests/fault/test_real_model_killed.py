@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import kept_measures
 from emoact.store.verify import verify_files
-from tests.support.stand_in_world import World
+from tests.support.stand_in_world import World, wait_for
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
@@ -79,16 +78,9 @@ def test_a_killed_run_of_the_real_model_resumes_to_identical_files(world: World)
 
 def _wait_for_summaries(results: Path) -> None:
     """A worker whose run has ended measures the files for the pages."""
-    deadline = time.monotonic() + 60
-    while not all(
-        kept_measures(ResultsRoot(results), "smollm2-135m", emotion) for emotion in EMOTIONS
-    ):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    root = ResultsRoot(results)
+    wait_for(lambda: all(kept_measures(root, "smollm2-135m", each) for each in EMOTIONS))
 
 
 def _wait_in(results: Path, run_id: str) -> None:
-    deadline = time.monotonic() + 120
-    while read_run(results, run_id).state != "finished":
-        assert time.monotonic() < deadline, read_run(results, run_id)
-        time.sleep(0.2)
+    wait_for(lambda: read_run(results, run_id).state == "finished", within_s=120)

@@ -11,7 +11,6 @@ from safetensors.numpy import save_file
 
 from emoact.analysis.verify import NOT_COVERED, verify_analyses, verify_controls, verify_runs
 from emoact.causes.saved import save_cause, verify_causes
-from emoact.cli import main
 from emoact.decode import unsealed
 from emoact.jobs.config import now
 from emoact.jobs.directory import RunDirectory
@@ -24,6 +23,7 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import JOB, plant_job
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import World
+from tests.support.typed import Typed
 
 pytestmark = pytest.mark.fault
 
@@ -147,12 +147,11 @@ def test_a_flipped_bit_of_control_extractions_is_found(tmp_path: Path) -> None:
 
 
 def test_verify_reports_all_of_it_and_says_what_it_does_not_cover(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, typed: Typed
 ) -> None:
     plant_scenarios(tmp_path)
     plant_job(tmp_path, "finished", kind="report")
     (tmp_path / "runs" / JOB / "status.json").write_text("{}")
-    assert main(["verify", "--results", str(tmp_path), "--samples", "0", "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
+    document = typed("verify", "--results", tmp_path, "--samples", "0", "--json", code=1).json
     assert "run_damaged" in {finding["code"] for finding in document["findings"]}
     assert document["not_covered"] == list(NOT_COVERED)

@@ -18,7 +18,7 @@ from emoact.schema import ExtractionOptions
 from emoact.sites import saved_sites
 from tests.support.families import CONTEXT, WINDOW
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import FOUR, save_tiny
+from tests.support.tiny_models import FOUR, Rows, save_tiny
 
 PARITY = 1e-5
 _SHORT = st.lists(st.integers(0, 3), min_size=1, max_size=8)
@@ -71,25 +71,15 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     staged=st.booleans(),
 )
 def test_any_prompts_in_any_plan_give_what_each_prompt_gives_alone(
-    world: _World,
-    prompts: list[list[int]],
-    plan: Any,
-    budget: int,
-    direct: bool,
-    staged: bool,
+    world: _World, prompts: list[list[int]], plan: Any, budget: int, direct: bool, staged: bool
 ) -> None:
     if plan == "prefix_tree":
         budget = min(budget, world.widest)
     device = torch.device("cpu")
     reader = HookReader(world.bridge, saved_sites(), device, direct=direct, staged=staged)
-    found: dict[Any, np.ndarray] = {}
-
-    def put(site: str, layer: int, sample: int, rows: np.ndarray) -> None:
-        assert (site, layer, sample) not in found, "handed over twice"
-        found[site, layer, sample] = rows.copy()
-
+    found = Rows()
     ids = [np.array(prompt, dtype=np.int64) for prompt in prompts]
-    reader.run_all(plan_passes(ids, plan=plan, budget=budget), put, lambda _: None)
+    reader.run_all(plan_passes(ids, plan=plan, budget=budget), found.put, lambda _: None)
     for sample, prompt in enumerate(prompts):
         for site, layers in world.expected(tuple(prompt)).items():
             for layer, rows in enumerate(layers):

@@ -5,12 +5,7 @@ from playwright.sync_api import Page, expect
 
 
 def violations(page: Page, *only: str) -> list[tuple[str, str]]:
-    """Rules that a page breaks, and the beginning of each element that does.
-
-    Args:
-        page: The page.
-        only: Rules to look at; all when empty.
-    """
+    """Rules that a page breaks, and the beginning of each element that does."""
     # A tooltip under the pointer is drawn by Streamlit, outside of all regions.
     page.mouse.move(0, 0)
     expect(page.get_by_role("tooltip")).to_have_count(0)

@@ -61,15 +61,7 @@ def ablated(
 ) -> tuple[float, float, float]:
     """Projection, log-probability of the text and log-odds of next tokens, by plain forward hooks.
 
-    Args:
-        model: The bare model.
-        projection: Module of a block that maps what the heads give into the stream.
-        ids: Tokens of the text.
-        part: What is ablated, or None.
-        value: What stands in its place behind the first token; for directions, units by layer.
-        unit: Direction that the stream is projected on.
-        read_layer: Layer whose input is projected.
-        words: Tokens that may follow the text.
+    Behind the first token `value` stands in place of `part`; for directions it is units by layer.
     """
     handles, read = [], []
 

@@ -45,14 +45,7 @@ _POST_NORM = "post_feedforward_layernorm"
 class Family:
     """One family, or a variant that computes a layer in another way.
 
-    Attributes:
-        type: `model_type` of its configuration.
-        name: Title in docs/models.md.
-        example: Id of such a model on the hub.
-        settings: Settings beyond the sizes that all families share.
-        mlp: Names of the modules of a block whose output is added to the stream: the first that a
-            block has.
-        scale: Factor of what is added.
+    `mlp` names what is added to the stream: the first of these modules that a block has.
     """
 
     type: str

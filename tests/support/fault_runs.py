@@ -1,8 +1,6 @@
 """A warm process whose forks do one thing to a run, so that strace can kill them at any call.
 
-A fork does `work` (`limited`: with little memory), `start`, `resume` or `delete`. Workers compute
-with the numpy stand-in; `start` and `resume` launch a worker that does nothing, because the death
-of a launcher is what they are about.
+The workers that `start` and `resume` launch do nothing: the death of a launcher is the matter.
 """
 
 import contextlib

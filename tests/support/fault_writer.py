@@ -1,8 +1,6 @@
 """A small run of the store alone: two units in one folder, acknowledged one after the other.
 
-As a script, `fault_writer.py RESULTS SEED [RUN_ID]` does it once. Without arguments it is the warm
-process of `strace.FaultServer`, whose forks are such writers. The store is the one that the
-environment variable `EMOACT_FAULT_STORE` names.
+Without arguments it is the warm process of `strace.FaultServer`, whose forks are such writers.
 """
 
 import hashlib
@@ -118,10 +116,7 @@ def run_once(
     """The exit code, as the command line would give it."""
     try:
         write_units(
-            results,
-            seed,
-            acknowledge=lambda *unit: report({"acknowledged": unit}),
-            run_id=run_id,
+            results, seed, acknowledge=lambda *unit: report({"acknowledged": unit}), run_id=run_id
         )
     except EmoactError as error:
         report({"error": str(error)})
@@ -144,13 +139,7 @@ class WriterServer(FaultServer):
         super().__init__(folder, module="tests.support.fault_writer", calls=CALLS)
 
     def run(self, results: Path, seed: int, *, inject: str | None = None) -> Outcome:
-        """One writer, to its end.
-
-        Args:
-            results: The results folder.
-            seed: Which numbers it writes.
-            inject: What happens to it, as in `strace -e inject=...`.
-        """
+        """One writer, to its end; `inject` as in `strace -e inject=...`."""
         report = self.folder / "report"
         report.write_bytes(b"")
         ended = self.fork("write", str(results), seed, str(report), inject=inject)

@@ -1,10 +1,7 @@
-"""A planted results folder, and all that emoact computes from it, as tables and as words.
+"""A planted results folder, and every number and sentence that emoact computes from it.
 
-Every number that emoact prints or saves about the folder is recorded below `tests/golden`, and
-`tests/contract/test_golden.py` compares it with what the code computes now. Write the files again
-only where a number is meant to change, and say in the commit why:
-
-    python -m tests.support.golden
+Write `tests/golden` again only where a number is meant to change, and say in the commit why:
+`python -m tests.support.golden`
 """
 
 import contextlib
@@ -84,15 +81,7 @@ _NOUNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One planted model.
-
-    Attributes:
-        name: Its folder, which seeds its numbers.
-        n_layers: Layers of both sites.
-        d_model: Width.
-        scenarios: False for a model whose prompts name no scenario.
-        provenance: What differs from the others.
-    """
+    """One planted model; its name seeds its numbers."""
 
     name: str
     n_layers: int
@@ -160,10 +149,7 @@ def _payload(model: Model, emotion: str, number: int) -> dict[str, Any]:
                 }
                 for i, text in enumerate(texts)
             ],
-            "provenance": {
-                **made_up_provenance(model.name),
-                **dict(model.provenance),
-            },
+            "provenance": {**made_up_provenance(model.name), **dict(model.provenance)},
         },
     }
 
@@ -210,12 +196,7 @@ def _rows(
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Tables and words that emoact gives for the folder.
-
-    Attributes:
-        tables: By name; the column `case` says which command a row is of.
-        words: Badges, findings, refusals, sentences, the audit and the findings of the report.
-    """
+    """Tables by name, whose column `case` says which command a row is of, and words."""
 
     tables: dict[str, pd.DataFrame]
     words: dict[str, Any]

@@ -21,14 +21,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from emoact.errors import EmoactError
-from emoact.extraction.engine import (
-    EngineFacts,
-    EngineRequest,
-    OnPass,
-    Put,
-    Tokenised,
-    untold,
-)
+from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised, untold
 from emoact.models.source import ModelSource, OnStep
 from emoact.schema import ExtractionOptions
 
@@ -38,12 +31,8 @@ N_LAYERS, D_MODEL, N_HEADS, D_VOCAB, CONTEXT = 2, 4, 2, 1000, 64
 def stand_in_model(folder: Path, **behaviour: Any) -> Path:
     """A folder that resolves as a local model.
 
-    Args:
-        folder: Where to make it.
-        behaviour: `pass_s` seconds of sleep per pass, `load_s` of loading, `fail` a message to fail
-            with at the first pass, `crash` a message of an unforeseen error, `die` True for SIGKILL
-            at the first pass, `deaf_s` seconds at the first pass without looking up, `gate` a path
-            without which no pass is made.
+    `pass_s` and `load_s` are seconds of sleep, `deaf_s` those at the first pass without looking up;
+    `fail` and `crash` are messages of that pass, `die` kills there; no pass is made without `gate`.
     """
     folder.mkdir(parents=True)
     config = {

@@ -26,14 +26,7 @@ _Q8 = GGMLQuantizationType.Q8_0
 def write_gguf(
     path: Path, *, architecture: str = "gemma3", seed: int = 0, n_tokens: int = 0
 ) -> Path:
-    """A seeded model with a vocabulary of bytes, characters and pairs, and unused tokens.
-
-    Args:
-        path: The file.
-        architecture: As GGUF names it.
-        seed: Of its weights.
-        n_tokens: Size of the vocabulary at least.
-    """
+    """A seeded model with a vocabulary of bytes, characters and pairs, and unused tokens."""
     rng = np.random.default_rng(seed)
     tokens, types = _vocabulary()
     unused = [f"<unused{number}>" for number in range(n_tokens - len(tokens))]

@@ -14,9 +14,18 @@ ROOT = Path(__file__).resolve().parents[2]
 _PROSE = ("markdown", "caption", "warning", "error", "info")
 
 
+class Page(AppTest):
+    """A page of which no run may raise, whatever was clicked."""
+
+    def _run(self, *arguments: Any, **options: Any) -> AppTest:
+        super()._run(*arguments, **options)
+        assert not self.exception, self.exception
+        return self
+
+
 def open_page(page: str, **parameters: Any) -> AppTest:
     """A page through `app.py`, with the parameters of an address."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = Page(str(ROOT / "app.py"), default_timeout=60)
     for name, value in parameters.items():
         app.query_params[name] = value
     if page != "home":
@@ -24,9 +33,7 @@ def open_page(page: str, **parameters: Any) -> AppTest:
         for name, value in parameters.items():
             app.query_params[name] = value
         app.switch_page(f"pages/{page}.py")
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return app.run()
 
 
 def words(app: AppTest) -> str:
@@ -54,10 +61,7 @@ def figure(app: AppTest) -> dict[str, Any]:
 
 def click(app: AppTest, label: str) -> AppTest:
     """The page after a click on a button."""
-    next(button for button in app.button if button.label == label).click()
-    app.run()
-    assert not app.exception, app.exception
-    return app
+    return next(button for button in app.button if button.label == label).click().run()
 
 
 def in_a_shell(app: AppTest, scratch: Path, number: int = 0) -> pd.DataFrame:

@@ -32,12 +32,7 @@ def unit_of(
     lengths: Sequence[int] | None = None,
     controls: Controls | None = None,
 ) -> UnitFeatures:
-    """A unit of vectors `[prompt, layer, d_model]`; prompts of one number share a scenario.
-
-    Args:
-        ids: First part of the ids of the prompts; that of the emotion without one.
-        subsets: In turn.
-    """
+    """A unit of vectors `[prompt, layer, d_model]`; prompts of one number share a scenario."""
     n = len(next(iter(sites.values())))
     return UnitFeatures(
         model=model,

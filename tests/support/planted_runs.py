@@ -18,14 +18,7 @@ from emoact.jobs.snapshot import (
 from emoact.models.registry import find_spec
 from emoact.schema import ExtractionOptions
 from tests.support.planted import EMOTIONS
-from tests.support.run_files import (
-    a_config,
-    a_model,
-    an_event,
-    hold,
-    write_directory,
-    write_events,
-)
+from tests.support.run_files import a_config, a_model, an_event, hold, write_directory, write_events
 
 _BEGAN = "2026-01-31T14:05:00+00:00"
 _ENDED = "2026-01-31T14:05:40+00:00"
@@ -46,11 +39,7 @@ def plant_run(
     log: str = "loading smollm2-135m\nextracting gratitude\n",
     dataset: str = "data/prompts.jsonl",
 ) -> RunLock | None:
-    """Write one run directory, with `done` units saved; its lock is held while the run is active.
-
-    Returns:
-        The lock that stands in for a worker, or None. Close it to make the worker vanish.
-    """
+    """A run with `done` units saved; the lock stands in for its worker while it is active."""
     config = a_config(
         results,
         run_id,
@@ -124,12 +113,7 @@ def _model(name: str) -> RunModel:
 
 
 def _snapshot(
-    config: RunConfig,
-    state: State,
-    *,
-    done: int,
-    notes: Sequence[str],
-    error: RunError | None,
+    config: RunConfig, state: State, *, done: int, notes: Sequence[str], error: RunError | None
 ) -> Snapshot:
     units = []
     for number, unit in enumerate(Snapshot.before(config).units):

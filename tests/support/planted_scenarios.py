@@ -13,12 +13,7 @@ from tests.support.units import contract_metadata, write_rows
 
 LABELS = ("anger", "gratitude", "neutral")
 FAST = AnalysisSettings(
-    n_permutations=1000,
-    n_bootstrap=50,
-    n_splits=10,
-    n_pairings=19,
-    n_rotations=9,
-    n_shuffles=1,
+    n_permutations=1000, n_bootstrap=50, n_splits=10, n_pairings=19, n_rotations=9, n_shuffles=1
 )
 FAST_WORDS = ("--permutations", "1000")
 _CUES = {"anger": "how dare you", "gratitude": "thank you", "neutral": "there was"}

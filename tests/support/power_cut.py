@@ -21,12 +21,7 @@ Entries = dict[str, int]
 
 @dataclass
 class Recorder:
-    """What is on the disk below a folder.
-
-    Attributes:
-        root: The folder; it is there.
-        on_sync: Called before every sync, and once at the end.
-    """
+    """What is on the disk below a folder; `on_sync` is called before every sync, and at the end."""
 
     root: Path
     on_sync: Callable[[Recorder], None]

@@ -36,14 +36,7 @@ def blocks_of(model: Any) -> list[Any]:
 def hugging_face_activations(
     model: Any, ids: list[int], *, mlp: Sequence[str] = ADDED, scale: float = 1.0
 ) -> Activations:
-    """Inputs of the blocks and what their MLPs add, by plain forward hooks.
-
-    Args:
-        model: The bare model.
-        ids: Tokens of one prompt.
-        mlp: Modules whose output is added to the stream: the first of them that a block has.
-        scale: Factor of what is added.
-    """
+    """Inputs of the blocks and what their MLPs add, by plain forward hooks."""
     found: Activations = {"resid_pre": [], "mlp_out": []}
 
     def take(site: str, value: Any, factor: float) -> None:

@@ -34,16 +34,7 @@ def serving(
     sources: Path = ROOT,
     ready: Callable[[], object] = lambda: True,
 ) -> Iterator[Server]:
-    """The command that users type, on a free port, until the block ends.
-
-    Args:
-        results: The results folder.
-        log: Gets everything that the server prints.
-        headless: False opens a browser, as the command does by default.
-        environment: Added to that of this process.
-        sources: Folder of the version of emoact that is started.
-        ready: A further condition that has to hold before the block begins.
-    """
+    """The command that users type, on a free port, until the block ends."""
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         port = int(listener.getsockname()[1])

@@ -17,21 +17,10 @@ from websockets.sync.client import ClientConnection, connect
 
 @dataclass
 class Session:
-    """One visitor of one page, who stays for a while.
+    """One visitor of one page: every message the server sent as protobuf prints it, and failures.
 
-    Attributes:
-        page: Name of the page in the address; empty for the first.
-        query: What follows the question mark.
-        texts: Every message that the server sent, as protobuf prints it.
-        runs: Scripts that ended, whole pages and parts of them.
-        failures: Exceptions on the page, and the error that ended the connection.
-        remembers: False does not look into the messages, which is dear.
-        origin: Address of the page that asks, as its browser states it.
-        cookie: What its browser kept.
-        upload: Ids and files to send; status and text of each answer are kept in `taken`.
-        press: Label of the button that is pressed once the page is there.
-        goes_on: Page and query that are asked for next, by a browser that knows no control yet.
-        pages: Hash of the page of each script that began, in order.
+    `remembers=False` does not look into the messages, which is dear; `goes_on` is what a browser
+    that knows no control yet asks for next.
     """
 
     page: str

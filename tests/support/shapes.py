@@ -1,10 +1,7 @@
 """Types and shapes are checked where checks cost less than what they check.
 
-jaxtyping checks every function of `emoact` while the tests run, with two exceptions. A function
-inside another one is made anew at every call of the outer one, and its checks were compiled anew
-with it, which took two thirds of the processor time of an analysis. The reader of pickles calls a
-function without arrays for every opcode; to check these took three quarters of the time of a file.
-`conftest.py` imports this before it imports `emoact`.
+Not so in a function inside another one, whose checks would be compiled at every call of the outer
+one, and in the reader of pickles. `conftest.py` imports this before it imports `emoact`.
 """
 
 import ast

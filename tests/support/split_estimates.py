@@ -25,10 +25,7 @@ def split_strength(
 ) -> Float64[np.ndarray, " layer"]:
     """Mean over splits of d1 . d2, the directions of two disjoint halves of the scenarios.
 
-    All classes, neutral too, are split by the same scenarios: splitting them independently reads
-    the shared part of a scenario as a negative strength.
-
-    Source: Walther et al. 2016.
+    Source: Walther et al. 2016. All classes are split by the same scenarios, neutral too.
     """
     first = contrast_prompt_weights(class_weights(design, halves), contrast)
     second = contrast_prompt_weights(class_weights(design, ~halves), contrast)

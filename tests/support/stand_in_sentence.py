@@ -16,14 +16,7 @@ from unittest import mock
 import numpy as np
 
 from emoact.errors import EmoactError, RequestError
-from emoact.extraction.engine import (
-    EngineFacts,
-    EngineRequest,
-    OnPass,
-    Put,
-    Tokenised,
-    untold,
-)
+from emoact.extraction.engine import EngineFacts, EngineRequest, OnPass, Put, Tokenised, untold
 from emoact.host.worker import main
 from emoact.jobs.attempt import leave
 from emoact.models import alike

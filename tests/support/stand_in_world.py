@@ -141,9 +141,9 @@ def running(view: RunView) -> bool:
     return view.state == "running"
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
+def wait_for(holds: Callable[[], object], within_s: float = LONGEST_WAIT_S) -> None:
     """Wait until this holds."""
-    deadline = time.monotonic() + LONGEST_WAIT_S
+    deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -179,7 +179,9 @@ def steps_of(config: RunConfig) -> list[str]:
     return [event.fields["step"] for event in events if event.kind == "step"]
 
 
-def words(world: World, model: Path, *more: str, results: Path | None = None) -> list[str]:
+def words(
+    world: World, model: Path, *more: str, results: str | os.PathLike[str] | None = None
+) -> list[str]:
     """Words of a command that extracts the world's data set."""
     paths = ["--dataset", str(world.dataset), "--results", str(results or world.results)]
     return ["extract", "--model", str(model), *paths, *more]

@@ -55,13 +55,7 @@ def why_not() -> str | None:
 
 
 class FaultServer:
-    """The warm process, seen from the tests.
-
-    Args:
-        folder: A folder of the test.
-        module: Module of the process, which calls `serve`.
-        calls: System calls by which it changes the disk.
-    """
+    """The warm process, seen from the tests; its module calls `serve`."""
 
     def __init__(self, folder: Path, *, module: str, calls: Sequence[str]) -> None:
         self.folder = folder
@@ -82,12 +76,7 @@ class FaultServer:
         _pipe(self._process.stdout).close()
 
     def fork(self, *asked: Any, inject: str | None = None) -> Ended:
-        """One fork, to its end.
-
-        Args:
-            asked: Arguments of the function that it calls.
-            inject: What happens to it, as in `strace -e inject=...`.
-        """
+        """One fork, to its end; `inject` as in `strace -e inject=...`."""
         trace = self.folder / "trace"
         commands, answers = _pipe(self._process.stdin), _pipe(self._process.stdout)
         commands.write(json.dumps(asked) + "\n")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
@@ -18,8 +19,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from emoact.causes.passes import Text
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.engine import EngineRequest
+from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
 from tests.support.families import Family, tiny_config
@@ -71,10 +74,32 @@ def save_tiny(family: str | Family, folder: Path, *, seed: int = 0, with_bos: bo
 
 
 def engine_of(
-    source: ModelSource, options: ExtractionOptions, *, texts: Sequence[str], **how: Any
+    model: ModelSource | Path,
+    options: ExtractionOptions | None = None,
+    *,
+    texts: Sequence[str],
+    **how: Any,
 ) -> BridgeEngine:
     """The loaded and checked model."""
+    source = resolve_model(str(model)) if isinstance(model, Path) else model
+    options = options or ExtractionOptions()
     return load_engine(EngineRequest(source=source, options=options, texts=tuple(texts), **how))
+
+
+def texts_of(engine: BridgeEngine, texts: Sequence[str], words: Sequence[int] = ()) -> list[Text]:
+    """Texts that are changed behind their first token, and scored where their content is."""
+    return [
+        Text(ids=each.ids, changed_from=1, scored=each.content, words=tuple(words))
+        for each in engine.tokenise(texts)
+    ]
+
+
+class Rows(dict[tuple[str, int, int], np.ndarray]):
+    """Activations by site, layer and sample, as they are handed over."""
+
+    def put(self, site: str, layer: int, sample: int, rows: np.ndarray) -> None:
+        assert (site, layer, sample) not in self, "handed over twice"
+        self[site, layer, sample] = rows.copy()
 
 
 TWINS: dict[str, Any] = {

@@ -45,14 +45,7 @@ def shipped(n_scenarios: int) -> list[dict[str, str]]:
 def tiny_results(
     folder: Path, *words: str, rows: Sequence[Mapping[str, str]] = ROWS, model: Any = None
 ) -> Iterator[Path]:
-    """A results folder, and its model in a hub cache and in a host that stays warm meanwhile.
-
-    Args:
-        folder: An empty folder; the working directory meanwhile.
-        words: Further words of `emoact extract`.
-        rows: The prompts; three scenarios of anger and neutral where none are given.
-        model: None for a seeded Llama.
-    """
+    """A results folder, and its model in a hub cache and in a host that stays warm meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(folder / "hub-home"))
         patch.setenv("HF_HUB_OFFLINE", "1")

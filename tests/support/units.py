@@ -89,16 +89,7 @@ def write_rows(
     tokens: Sequence[str],
     metadata: dict[str, Any],
 ) -> Path:
-    """Write a unit by emoact's own writer.
-
-    Args:
-        target: The file.
-        layout: Of its arrays.
-        rows: The array of a site, layer and sample.
-        emotion: Label of every sample.
-        tokens: Words of the first positions of every sample.
-        metadata: As it stands in the file.
-    """
+    """Write a unit by emoact's own writer; `tokens` are the words of its first positions."""
     unit = SampleUnit(
         layout=layout,
         activations={

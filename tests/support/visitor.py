@@ -21,13 +21,7 @@ expect.set_options(timeout=30_000)
 
 @dataclass
 class Visitor:
-    """A browser window that remembers whom it talked to.
-
-    Attributes:
-        page: The window.
-        strangers: Addresses outside this machine that were asked for.
-        errors: What JavaScript raised, with its stack; Streamlit's page is white afterwards.
-    """
+    """A browser window that remembers whom it talked to, and what JavaScript raised."""
 
     page: Page
     strangers: list[str] = field(default_factory=list)

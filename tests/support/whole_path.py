@@ -66,13 +66,7 @@ class Measured:
 
 
 def measure(family: Family, folder: Path, *, device: Device = "cpu") -> Measured:
-    """Extract, read back and compare with single prompts; without `mlp_out` where it is refused.
-
-    Args:
-        family: The family.
-        folder: An empty folder.
-        device: Device of the passes; the single prompts of Hugging Face run on the CPU.
-    """
+    """Extract, read back and compare with single prompts; without `mlp_out` where it is refused."""
     model = save_tiny(family, folder / "model")
     (folder / "prompts.tsv").write_text(
         "text\temotion\n" + "".join(f"{text}\t{emotion}\n" for emotion, text in PROMPTS)

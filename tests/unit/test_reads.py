@@ -11,47 +11,23 @@ PACKAGE = Path(emoact.__file__).parent
 OWN = "a file of the system, of the package or of the user's own cache"
 CHECKED = "checked right before by `open_regular`, `check_header` or a hash"
 WRITES = "opened to write or to lock, without waiting and without following a link"
+OWN_FILES = """
+    bench/peak.py cli/entry.py jobs/machine.py models/cache.py models/hosts.py models/install.py
+    report/html.py report/words.py report/worker.py
+"""
+CHECKED_FILES = """
+    analysis/direction_files.py models/weights.py store/controls.py
+    store/summaries/summary_file.py ui/analysis_page.py
+"""
+WRITTEN_FILES = """
+    analysis/save.py host/client.py host/worker.py jobs/control.py jobs/directory.py jobs/events.py
+    jobs/executor.py jobs/lock.py store/atomic.py store/locks.py
+"""
 ALLOWED = {
     **dict.fromkeys(("files.py", "store/read/closed.py"), "a reader itself"),
-    **dict.fromkeys(
-        (
-            "bench/peak.py",
-            "cli/entry.py",
-            "jobs/machine.py",
-            "models/cache.py",
-            "models/hosts.py",
-            "models/install.py",
-            "report/html.py",
-            "report/words.py",
-            "report/worker.py",
-        ),
-        OWN,
-    ),
-    **dict.fromkeys(
-        (
-            "analysis/direction_files.py",
-            "models/weights.py",
-            "store/controls.py",
-            "store/summaries/summary_file.py",
-            "ui/analysis_page.py",
-        ),
-        CHECKED,
-    ),
-    **dict.fromkeys(
-        (
-            "analysis/save.py",
-            "host/client.py",
-            "host/worker.py",
-            "jobs/control.py",
-            "jobs/directory.py",
-            "jobs/events.py",
-            "jobs/executor.py",
-            "jobs/lock.py",
-            "store/atomic.py",
-            "store/locks.py",
-        ),
-        WRITES,
-    ),
+    **dict.fromkeys(OWN_FILES.split(), OWN),
+    **dict.fromkeys(CHECKED_FILES.split(), CHECKED),
+    **dict.fromkeys(WRITTEN_FILES.split(), WRITES),
     "analysis/room.py": "maps a file without a name, that it made itself",
     "store/objects.py": "object storage, which has neither pipes nor links",
 }

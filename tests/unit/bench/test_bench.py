@@ -1,7 +1,6 @@
 """The bench runs every way, and their answers agree. How fast they are is not tested."""
 
 import itertools
-import json
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,10 @@ from emoact.bench.limit import Shape, linear_shapes, product_rate
 from emoact.bench.peak import peak_of
 from emoact.bench.result import BenchResult, Spread
 from emoact.bench.subject import RUN
-from emoact.cli import main
 from emoact.data import read_prompts
 from tests.support.families import tiny_config
 from tests.support.tiny_models import FOUR, save_tiny, seeded_model
+from tests.support.typed import Typed
 
 SHORT = Path(__file__).parents[2] / "fixtures" / "short_prompts.jsonl"
 WAYS = [
@@ -63,13 +62,10 @@ def _check_counts(result: BenchResult) -> None:
         assert ratio.spread.median == pytest.approx(expected)
 
 
-def test_the_command_prints_one_document(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_one_document(dataset: Path, tmp_path: Path, typed: Typed) -> None:
     folder = save_tiny("llama", tmp_path / "llama")
     words = ["bench", "--model", str(folder), "--dataset", str(dataset), "--repeat", "2", "--json"]
-    assert main([*words, "--speed-only"]) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = typed(*words, "--speed-only").json
     assert len(document["ways"][0]["seconds"]) == 2
     assert document["limit_gflops"][0] > 0
     assert document["memory"] == []
@@ -116,9 +112,8 @@ def test_the_spread_is_the_middle_and_the_ends() -> None:
 
 
 @pytest.mark.parametrize("option", ["--repeat", "--every"])
-def test_no_rounds_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", option, "0"]) == 2
-    assert f"{option} is 0; 1 or more is allowed" in capsys.readouterr().err
+def test_no_rounds_are_refused(option: str, typed: Typed) -> None:
+    assert f"{option} is 0; 1 or more is allowed" in typed("bench", option, "0", code=2).err
 
 
 def test_the_short_prompts_are_two_hundred_different_ones() -> None:

@@ -1,6 +1,5 @@
 """Size and error of every store on planted units, and clicks without a browser."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,16 +10,14 @@ from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.store.protocol import STORES
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.typed import Typed
 
 BOUNDS = {"lossless": 0.0, "rel1e-3": 1e-3, "rel8e-3": 8e-3}
 
 
-def test_every_store_and_precision_is_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_store_and_precision_is_measured(tmp_path: Path, typed: Typed) -> None:
     paths = plant_scenarios(tmp_path, emotions=("anger", "neutral"))
-    assert main(["bench", "--store", "--results", str(tmp_path), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["stores"]
+    found = typed("bench", "--store", "--results", tmp_path, "--json").json["stores"]
     assert [(each["store"], each["precision"]) for each in found] == [
         (store.name, precision) for store in STORES[:2] for precision in store.precisions
     ]

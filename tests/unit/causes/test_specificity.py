@@ -22,12 +22,8 @@ SETTINGS = SteerSettings(emotions=EMOTIONS, layers=(0,), doses=(1.0,), control_d
 def words(seed: int, *, apart: float, reads: np.ndarray) -> list[str]:
     """Whether the direction of each emotion is called specific, where all are causal.
 
-    Args:
-        seed: Of the vectors and of the readouts.
-        apart: Length of what the prompts of an emotion have along an axis of their own; all
-            emotions share another axis.
-        reads: How much each axis makes the sentences of each emotion more probable, emotions in
-            rows, beside the shared one.
+    Prompts of an emotion lie `apart` along an axis of its own; `reads` says how much more probable
+    each axis makes the sentences of each emotion.
     """
     rng = np.random.default_rng(seed)
     axes = np.eye(WIDTH)

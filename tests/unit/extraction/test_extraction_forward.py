@@ -15,12 +15,11 @@ from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SiteName, saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_models import Rows, engine_of, save_tiny
 
 CPU = torch.device("cpu")
 IDS = [np.array(ids, dtype=np.int64) for ids in ([1, 2, 3, 4], [1, 2, 5], [7], [1, 2, 3], [9] * 9)]
 TEXTS = ["Thank you for the soup.", "Thank you for the book.", "The train leaves at nine."]
-Found = dict[tuple[SiteName, int, int], np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +32,9 @@ def bridge(folder: Path) -> Any:
     return load_model(resolve_model(str(folder)), ExtractionOptions()).bridge
 
 
-def _run(bridge: Any, sites: tuple[SiteName, ...], *, staged: bool, budget: int = 6) -> Found:
-    found: Found = {}
-    reader = HookReader(bridge, sites, CPU, staged=staged)
-
-    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-        found[site, layer, sample] = rows.copy()
-
-    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), put, lambda _: None)
+def _run(bridge: Any, sites: tuple[SiteName, ...], *, staged: bool, budget: int = 6) -> Rows:
+    found, reader = Rows(), HookReader(bridge, sites, CPU, staged=staged)
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), found.put, lambda _: None)
     return found
 
 
@@ -100,7 +94,7 @@ def test_no_hook_stays_behind_when_a_run_is_stopped(bridge: Any) -> None:
 
 def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) -> None:
     options = ExtractionOptions(dtype="bfloat16")
-    engine = engine_of(resolve_model(str(folder)), options, texts=TEXTS)
+    engine = engine_of(folder, options, texts=TEXTS)
     error = engine.facts.self_check["dtype_error"]
     exact = hugging_face(folder)
     rough = hugging_face(folder).to(torch.bfloat16)
@@ -122,7 +116,7 @@ def test_the_error_of_half_precision_is_that_to_the_float32_model(folder: Path) 
 
 
 def test_float32_has_no_such_error(folder: Path) -> None:
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(folder, texts=TEXTS)
     assert "dtype_error" not in engine.facts.self_check
 
 
@@ -130,7 +124,7 @@ def test_products_are_true_float32_after_another_setting(folder: Path) -> None:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+        engine_of(folder, texts=TEXTS)
         assert torch.get_float32_matmul_precision() == "highest"
     finally:
         torch.set_float32_matmul_precision(before)
@@ -139,7 +133,7 @@ def test_products_are_true_float32_after_another_setting(folder: Path) -> None:
 def test_a_pass_that_the_self_check_computed_is_not_computed_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(folder, texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
     passes: list[int] = []
     run_all = HookReader.run_all
@@ -149,17 +143,15 @@ def test_a_pass_that_the_self_check_computed_is_not_computed_again(
         run_all(self, several, put, on_done)
 
     monkeypatch.setattr(HookReader, "run_all", counted)
-    found: list[Found] = []
+    found: list[Rows] = []
     finished: list[int] = []
     earlier = []
     for _ in range(2):
-        found.append({})
-
-        def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-            found[-1][site, layer, sample] = rows.copy()
-
+        found.append(Rows())
         earlier.append(
-            engine.forward(prompts, put=put, on_pass=lambda samples, _: finished.append(samples))
+            engine.forward(
+                prompts, put=found[-1].put, on_pass=lambda samples, _: finished.append(samples)
+            )
         )
     assert passes == [0, 1]
     assert finished == [3, 3]
@@ -170,14 +162,10 @@ def test_a_pass_that_the_self_check_computed_is_not_computed_again(
 
 
 def test_other_prompts_than_those_of_the_self_check_are_computed(folder: Path) -> None:
-    engine = engine_of(resolve_model(str(folder)), ExtractionOptions(), texts=TEXTS)
+    engine = engine_of(folder, texts=TEXTS)
     turned = engine.tokenise(TEXTS[::-1])
-    found: Found = {}
-
-    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-        found[site, layer, sample] = rows.copy()
-
-    assert engine.forward(turned, put=put, on_pass=lambda *_: None) == 0
+    found = Rows()
+    assert engine.forward(turned, put=found.put, on_pass=lambda *_: None) == 0
     expected = hugging_face_activations(hugging_face(folder), turned[0].ids.tolist())
     for layer, rows in enumerate(expected["resid_pre"]):
         np.testing.assert_allclose(found["resid_pre", layer, 0], rows, rtol=1e-5, atol=1e-5)

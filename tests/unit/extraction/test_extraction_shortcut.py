@@ -19,7 +19,7 @@ from emoact.models.resolve import resolve_model
 from emoact.schema import ExtractionOptions
 from emoact.sites import SITES, SiteName, saved_sites
 from tests.support.reference import hugging_face, hugging_face_activations
-from tests.support.tiny_models import FOUR, engine_of, save_tiny
+from tests.support.tiny_models import FOUR, Rows, engine_of, save_tiny
 
 IDS = [np.array(ids, dtype=np.int64) for ids in ([3, 4, 5, 6], [3, 4, 7], [8, 9])]
 
@@ -76,13 +76,9 @@ def test_hooks_that_are_not_read_do_not_fire(bridge: Any) -> None:
 @pytest.mark.parametrize("sites", [("resid_pre",), ("mlp_out",), ("attn_out",), ()])
 def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[SiteName, ...]) -> None:
     sites = sites or tuple(site.name for site in SITES if site.hook_at(0) in bridge.hook_dict)
-    found: dict[tuple[SiteName, int, int], np.ndarray] = {}
-
-    def put(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-        found[site, layer, sample] = rows.copy()
-
+    found = Rows()
     reader = HookReader(bridge, sites, torch.device("cpu"), direct=True)
-    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=8), put, lambda _: None)
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=8), found.put, lambda _: None)
     assert {site for site, _, _ in found} == set(sites)
     for sample, ids in enumerate(IDS):
         expected = single_prompt(bridge, ids, sites)
@@ -97,7 +93,7 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, texts = resolve_model(str(folder)), ["the soup was cold", "the soup was warm"]
-    plan = engine_of(source, ExtractionOptions(), texts=texts).facts.plan
+    plan = engine_of(source, texts=texts).facts.plan
     assert plan["direct"] is True
     # Processed weights are not in the modules that the components wrap.
     processed = ExtractionOptions(processing="tl_compat")
@@ -115,7 +111,7 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
             super().run(one_pass, disturbed)  # type: ignore[arg-type]
 
     monkeypatch.setattr(self_check, "HookReader", Rough)
-    plan = engine_of(source, ExtractionOptions(), texts=texts).facts.plan
+    plan = engine_of(source, texts=texts).facts.plan
     assert (plan["plan"], plan["direct"]) == ("prefix_tree", False)
     assert "direct prefix_tree differs by 0.01" in plan["reason"]
 

@@ -12,7 +12,6 @@ from safetensors.numpy import save_file
 
 from emoact.analysis.request import AnalyzeRequest, PreparedAnalysis, prepare_analysis
 from emoact.analysis.saved import SavedAnalysis
-from emoact.cli import main
 from emoact.decode import sealed, unsealed
 from emoact.errors import RequestError
 from emoact.jobs import control, launch
@@ -22,6 +21,7 @@ from emoact.store.reading import read_all
 from tests.support.numpy_engine import behave
 from tests.support.planted_scenarios import FAST
 from tests.support.stand_in_world import World, running
+from tests.support.typed import Typed
 
 SETTINGS = dataclasses.replace(FAST, control_shuffles=20)
 N_SETS = 2 * 21
@@ -169,19 +169,17 @@ def test_the_cost_is_counted_before_anything_starts(world: World) -> None:
 
 
 def test_the_command_line_says_the_cost_first_and_the_controls_in_its_document(
-    world: World, capsys: pytest.CaptureFixture[str]
+    world: World, typed: Typed
 ) -> None:
     words = ["analyze", "--results", str(world.results), "--permutations", "1000"]
-    assert main([*words, "--controls", "--json"]) == 0
-    captured = capsys.readouterr()
+    captured = typed(*words, "--controls", "--json")
     assert captured.err.startswith("Control extractions: 260 short prompts")
-    document = json.loads(captured.out)
+    document = captured.json
     assert document["settings"]["control_shuffles"] == 20
     assert {each["key"] for each in document["controls"]} == {
         path.parent.name for path in files(world)
     }
-    assert main(["analyze", "show", "newest", "--results", str(world.results)]) == 0
-    said = capsys.readouterr().out
+    said = typed("analyze", "show", "newest", "--results", world.results).out
     assert "2 units: 20 tokens without context, 20 orders of the words" in said
 
 

@@ -54,6 +54,13 @@ def in_another_folder(world: World, model: Path, name: str, **changes: Any) -> R
     return prepare(request)
 
 
+def request_of(config: RunConfig) -> ModelRequest:
+    model = config.models[0]
+    return ModelRequest(
+        model=model.asked, folder=model.folder, commit=model.commit, options=config.options
+    )
+
+
 def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World) -> None:
     model = world.model()
     first = world.config(model)
@@ -128,10 +135,7 @@ def test_a_sentence_goes_to_the_host_that_a_run_left(
 ) -> None:
     monkeypatch.setattr(client, "WORKER", WORKER)
     config = world.config(world.model())
-    asked = config.models[0]
-    request = ModelRequest(
-        model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
-    )
+    request = request_of(config)
     assert not client.is_warm(request)
     pid = finished(config)
     assert client.is_warm(request)
@@ -139,17 +143,14 @@ def test_a_sentence_goes_to_the_host_that_a_run_left(
     looked = client.look_at(request, "two words")
     assert looked.token_strings == ("<s>", "two", "words")
     assert hosts.hosts() == [before]
-    again = in_another_folder(world, Path(asked.asked), "again")
+    again = in_another_folder(world, Path(request.model), "again")
     assert finished(again) == pid
 
 
 def test_a_host_at_work_takes_no_sentence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "WORKER", WORKER)
     config = world.config(world.model(gate=str(world.path / "gate")))
-    asked = config.models[0]
-    request = ModelRequest(
-        model=asked.asked, folder=asked.folder, commit=asked.commit, options=config.options
-    )
+    request = request_of(config)
     launch.start(config)
     until(config, "running")
     assert not client.is_warm(request)
@@ -259,20 +260,13 @@ def test_a_host_refuses_a_lock_that_is_not_that_of_the_run(world: World) -> None
     assert "load" not in steps_of(third)
 
 
-MALFORMED: tuple[Any, ...] = (
-    None,
-    3,
-    {},
-    {"directory": "relative"},
-    {"directory": "/nowhere"},
-    {"directory": "/", "more": 1},
-)
+NOWHERE = ({"directory": "relative"}, {"directory": "/nowhere"}, {"directory": "/", "more": 1})
 
 
 def test_a_malformed_request_is_refused_and_a_long_one_not_read(world: World) -> None:
     finished(world.config(world.model()))
     (folder,) = hosts.hosts()
-    for asked in MALFORMED:
+    for asked in (None, 3, {}, *NOWHERE):
         for name in ("run", "sentence", "no such request"):
             with connected(folder) as connection:
                 hosts.send(connection, {"request": name, "stamp": "", "asked": asked})

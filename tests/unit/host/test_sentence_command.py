@@ -1,12 +1,11 @@
 """`emoact sentence` with a worker of arithmetic, beside planted classes."""
 
-import json
 from pathlib import Path
 
 import pytest
 
-from emoact.cli import main
 from tests.support.planted import plant_grid
+from tests.support.typed import Typed
 
 
 @pytest.fixture
@@ -16,10 +15,9 @@ def results(tmp_path: Path, stand_in: Path) -> Path:
 
 
 def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
-    results: Path, capsys: pytest.CaptureFixture[str]
+    results: Path, typed: Typed
 ) -> None:
-    assert main(["sentence", "I broke the bicycle", "--results", str(results)]) == 0
-    first = capsys.readouterr()
+    first = typed("sentence", "I broke the bicycle", "--results", results)
     assert "loading gpt2" in first.err
     lines = first.out.splitlines()
     assert "At layer 2 of resid_pre the sentence lies closest to" in lines[0]
@@ -29,10 +27,9 @@ def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
     assert f"closest to {nearest[0]} ({nearest[1]};" in lines[0]
 
     words = ["sentence", "I broke it", "--results", str(results), "--json", "--by", "token"]
-    assert main([*words, "--norm", "rms", "--model", "gpt2"]) == 0
-    second = capsys.readouterr()
+    second = typed(*words, "--norm", "rms", "--model", "gpt2")
     assert "loading" not in second.err
-    document = json.loads(second.out)
+    document = second.json
     assert document["tokens"] == ["<|endoftext|>", "I", "broke", "it"]
     norms = [row["norm"] for row in document["rows"] if row["layer"] == 3]
     assert norms == pytest.approx([length / 12**0.5 for length in (1, 1, 5, 2)])
@@ -53,17 +50,14 @@ def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
 def test_what_goes_wrong_has_an_exit_code_and_says_what_there_is(
-    results: Path, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+    results: Path, words: list[str], code: int, said: str, typed: Typed
 ) -> None:
-    assert main(["sentence", *words, "--results", str(results)]) == code
-    assert said in capsys.readouterr().err
+    assert said in typed("sentence", *words, "--results", results, code=code).err
 
 
-def test_one_of_several_models_must_be_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_of_several_models_must_be_named(tmp_path: Path, typed: Typed) -> None:
     plant_grid(tmp_path, ["gpt2", "pythia-160m"], ["anger"])
-    assert main(["sentence", "hello", "--results", str(tmp_path)]) == 2
-    assert "Name one with --model" in capsys.readouterr().err
-    assert main(["sentence", "hello", "--results", str(tmp_path / "none")]) == 2
-    assert "emoact extract" in capsys.readouterr().err
+    assert "Name one with --model" in typed("sentence", "hello", "--results", tmp_path, code=2).err
+    assert (
+        "emoact extract" in typed("sentence", "hello", "--results", tmp_path / "none", code=2).err
+    )

@@ -4,7 +4,6 @@ import shutil
 import signal
 import socket
 import stat
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,10 +35,7 @@ def only_host() -> Path:
 
 
 def wait_until_cold(request: ModelRequest) -> None:
-    deadline = time.monotonic() + 10
-    while is_warm(request):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not is_warm(request))
 
 
 def test_a_sentence_comes_back_with_its_norms_and_the_model_stays(stand_in: Path) -> None:

@@ -3,7 +3,6 @@
 import itertools
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.jobs import control, executor, progress
-from tests.support.numpy_engine import behave
 from tests.support.stand_in_world import EMOTIONS, World, running, saved_arrays, wait_for
 
 
@@ -96,18 +94,6 @@ def test_a_killed_run_shows_as_crashed_and_resumed_is_identical_to_an_undisturbe
     assert len(saved_arrays(world.results)) == 2
 
 
-def test_cancel_takes_effect_within_a_batch(world: World) -> None:
-    world.write_dataset(n_samples=200)
-    run_id = world.start(world.config(world.model(pass_s=0.05))).run_id
-    world.wait(run_id, running)
-    control.cancel(world.results, run_id)
-    view = world.wait(run_id)
-    assert view.state == "cancelled"
-    assert not view.summary.cancel_requested
-    assert list((world.results / "activations").glob("*/*.pkl")) == []
-    assert not (world.results / ".partial").exists()
-
-
 def test_cancel_interrupts_a_model_that_loads(world: World) -> None:
     run_id = world.start(world.config(world.model(load_s=60))).run_id
     world.wait(run_id, lambda view: view.state == "loading" and view.step is not None)
@@ -128,21 +114,6 @@ def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
     assert view.state == "cancelled"
     status = world.directory(run_id).status()
     assert status.snapshot.state == "running", "the worker itself never got to say anything"
-
-
-def test_a_failed_run_says_why_and_resumes(world: World) -> None:
-    model = world.model(fail="the model said no")
-    run_id = world.start(world.config(model)).run_id
-    view = world.wait(run_id)
-    assert view.state == "failed"
-    assert view.error is not None
-    assert (view.error.message, view.error.remedy) == ("the model said no", "Try another model.")
-    assert view.error.log_tail[-1] == "the model said no"
-    behave(model)
-    world.resume(run_id)
-    view = world.wait(run_id)
-    assert view.state == "finished"
-    assert view.error is None
 
 
 def test_an_unforeseen_error_leaves_its_traceback_in_the_log(world: World) -> None:
@@ -214,7 +185,5 @@ def test_a_changed_data_set_is_not_resumed(world: World) -> None:
 def test_a_run_started_from_a_thread_leaves_no_zombie(world: World) -> None:
     run_id = world.start(world.config(world.model())).run_id
     world.wait(run_id)
-    deadline = time.monotonic() + 5
-    while any(thread.name == f"reap-{run_id}" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    reaper = f"reap-{run_id}"
+    wait_for(lambda: not any(each.name == reaper for each in threading.enumerate()), within_s=5)

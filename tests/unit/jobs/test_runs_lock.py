@@ -10,11 +10,16 @@ from emoact.jobs.lock import LockReading, QueueNote, RunLock, read_lock
 from emoact.jobs.snapshot import derive_state
 
 
+def acquired(path: Path) -> RunLock:
+    lock = RunLock.acquire(path)
+    assert lock is not None
+    return lock
+
+
 def test_a_lock_is_seen_held_and_free(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     assert read_lock(path) == LockReading(held=False, note=None)
-    lock = RunLock.acquire(path)
-    assert lock is not None
+    lock = acquired(path)
     assert read_lock(path).held
     assert RunLock.acquire(path) is None
     lock.close()
@@ -23,8 +28,7 @@ def test_a_lock_is_seen_held_and_free(tmp_path: Path) -> None:
 
 def test_the_line_in_it_is_overwritten_in_place(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    lock = RunLock.acquire(path)
-    assert lock is not None
+    lock = acquired(path)
     notes = [
         QueueNote(ticket=123456, phase="waiting"),
         QueueNote(ticket=7, phase="working"),
@@ -47,8 +51,7 @@ def test_a_foreign_line_is_no_note(tmp_path: Path, content: bytes) -> None:
 
 def test_a_child_that_got_the_lock_holds_it_after_us(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    lock = RunLock.acquire(path)
-    assert lock is not None
+    lock = acquired(path)
     child = subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -62,8 +65,7 @@ def test_a_child_that_got_the_lock_holds_it_after_us(tmp_path: Path) -> None:
 
 
 def test_an_adopted_lock_does_not_pass_to_grandchildren(tmp_path: Path) -> None:
-    lock = RunLock.acquire(tmp_path / "lock")
-    assert lock is not None
+    lock = acquired(tmp_path / "lock")
     os.set_inheritable(lock.descriptor, True)
     adopted = RunLock.adopt(lock.descriptor)
     assert not os.get_inheritable(adopted.descriptor)

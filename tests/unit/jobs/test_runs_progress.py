@@ -269,9 +269,7 @@ def test_silence_is_told_by_a_clock_that_does_not_jump(
     directory = make_run(tmp_path)
     status = Status.now(in_state(a_config(tmp_path), "running"), WorkerProcess.current())
     write_status(
-        directory.status_path,
-        dataclasses.replace(status, beat=status.beat - 30),
-        durable=False,
+        directory.status_path, dataclasses.replace(status, beat=status.beat - 30), durable=False
     )
     lock = hold(directory)
     monkeypatch.setattr(time, "time", lambda: 0.0)

@@ -17,6 +17,13 @@ def a_run(results: Path, run_id: str) -> tuple[RunDirectory, RunLock]:
     return directory, lock
 
 
+def joined(results: Path, names: str) -> list[tuple[RunDirectory, RunLock]]:
+    runs = [a_run(results, name) for name in names]
+    for _, lock in runs:
+        join(results / "runs", lock)
+    return runs
+
+
 def never() -> None:
     """No cancellation."""
 
@@ -65,9 +72,7 @@ def test_places_count_those_who_wait(tmp_path: Path) -> None:
 
 
 def test_the_next_begins_when_the_worker_before_it_is_gone(tmp_path: Path) -> None:
-    (first, first_lock), (second, second_lock) = a_run(tmp_path, "a"), a_run(tmp_path, "b")
-    join(tmp_path / "runs", first_lock)
-    join(tmp_path / "runs", second_lock)
+    (first, first_lock), (second, second_lock) = joined(tmp_path, "ab")
     take_turn(first, first_lock)
     began = threading.Event()
 
@@ -106,18 +111,14 @@ def test_a_run_does_not_wait_for_its_own_earlier_attempt(tmp_path: Path) -> None
 
 
 def test_two_slots_let_two_work_and_the_third_wait(tmp_path: Path) -> None:
-    runs = [a_run(tmp_path, name) for name in "abc"]
-    for _, lock in runs:
-        join(tmp_path / "runs", lock)
+    runs = joined(tmp_path, "abc")
     assert take_turn(*runs[0], slots=2) == []
     assert take_turn(*runs[1], slots=2) == []
     assert places_of_a_waiter(*runs[2], slots=2) == [1]
 
 
 def test_no_run_overtakes_a_waiting_one_even_when_a_slot_is_free(tmp_path: Path) -> None:
-    runs = [a_run(tmp_path, name) for name in "abc"]
-    for _, lock in runs:
-        join(tmp_path / "runs", lock)
+    runs = joined(tmp_path, "abc")
     take_turn(*runs[0], slots=2)
     assert places_of_a_waiter(*runs[2], slots=2) == [2]
 
