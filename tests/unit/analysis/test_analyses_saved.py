@@ -80,10 +80,8 @@ def rewrite(saved: SavedAnalysis, name: str, change: Callable[[pd.DataFrame], pd
     """Save a table as another version of emoact would, with its size and hash."""
     path = saved.path / "tables" / f"{name}.parquet"
     change(pd.read_parquet(path)).to_parquet(path)
-    where = saved.path / "analysis.json"
-    fields = json.loads(where.read_text())
-    fields["files"][f"tables/{name}.parquet"] = dataclasses.asdict(state_of(path))
-    where.write_text(json.dumps(fields))
+    state = {f"tables/{name}.parquet": dataclasses.asdict(state_of(path))}
+    change_document(saved.path / "analysis.json", lambda fields: fields["files"].update(state))
     return SavedAnalysis.open(saved.path)
 
 
@@ -150,10 +148,10 @@ def test_tables_outside_the_analysis_are_not_read(
 
 @pytest.mark.parametrize("size", [-5, 200_000_001, 2**62, 10**30])
 def test_a_size_that_no_file_has_is_refused(saved: SavedAnalysis, size: int) -> None:
-    where = saved.path / "analysis.json"
-    fields = json.loads(where.read_text())
-    fields["files"]["tables/strength.parquet"]["size"] = size
-    where.write_text(json.dumps(fields))
+    change_document(
+        saved.path / "analysis.json",
+        lambda fields: fields["files"]["tables/strength.parquet"].update(size=size),
+    )
     if 0 < size < 2**62:
         os.truncate(saved.path / "tables" / "strength.parquet", size)
     with pytest.raises(FileRefusedError, match=r"no such number|says that it has|10000"):

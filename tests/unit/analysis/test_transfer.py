@@ -1,6 +1,5 @@
 """Transfer from one results folder to another: figures, refusals, command and view."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from emoact.analysis import room
 from emoact.analysis.transfer import TransferRequest, _computed, compute_transfer
-from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.stats.across import transfer
 from emoact.stats.across.transfer_table import balanced
@@ -20,6 +18,7 @@ from emoact.store.reading import read
 from emoact.views.transfer import label_pairs, sentences
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.typed import Typed
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +142,12 @@ def test_folders_made_differently_are_refused_with_the_field(
 
 
 def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
-    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], tmp_path: Path, typed: Typed
 ) -> None:
     some, all_of_them = tmp_path / "some", tmp_path / "all"
     plant_scenarios(some, "gpt2", n=20, n_layers=4, noun="bread")
     words = ["transfer", "--from", str(folders[0]), "--to", str(some), "--json"]
-    assert main(words) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = typed(*words).json
     assert found["n_repeated"] == 0
     assert found["n_shared_scenarios"] == 3 * 12
     assert {row["n"] for row in found["transfer"]} == {2 * 8}
@@ -175,19 +173,17 @@ def test_prompts_that_both_folders_have_are_not_tested(
 
 
 def test_the_command_prints_the_answer_and_one_document(
-    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], typed: Typed
 ) -> None:
     words = ("transfer", "--from", str(folders[0]), "--to", str(folders[1]))
-    assert main(words) == 0
-    said = capsys.readouterr().out
+    said = typed(*words).out
     assert "layers 1-2" in said
     assert "anger (15 prompts against 15)" in said
     assert "not shown to be better than this classifier" in said
-    assert main((*words, "--map", "anger=gratitude", "--json")) == 0
-    document = json.loads(capsys.readouterr().out)
+    document = typed(*(*words, "--map", "anger=gratitude", "--json")).json
     assert document["labels"]["anger"] == "gratitude"
     assert document["transfer"][0]["n_train"] == 24
-    assert main((*words, "--map", "anger")) == 2
+    typed(*(*words, "--map", "anger"), code=2)
 
 
 def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
@@ -205,23 +201,20 @@ def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
 
 
 def test_the_view_of_an_analysis_shows_the_same_figures(
-    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    folders: tuple[Path, Path], typed: Typed
 ) -> None:
     first, second = (str(folder) for folder in folders)
     plant_analysis(folders[0])
     words = ("view", "transfer", "--results", first, "--json")
-    assert main((*words, "--choice", f"to={second}", "map=anger=gratitude")) == 0
-    shown = json.loads(capsys.readouterr().out)
+    shown = typed(*(*words, "--choice", f"to={second}", "map=anger=gratitude")).json
     found = compute_transfer(
         TransferRequest(source=first, target=second, labels=(("anger", "gratitude"),))
     )
     expected = found.tables["transfer"].to_dict("records")
     assert [row["auroc"] for row in shown["rows"]] == [row["auroc"] for row in expected]
     assert "anger as gratitude" in " ".join(shown["answer"])
-    assert main(words) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == []
-    assert main((*words, "--choice", "to=/nowhere")) == 0
-    assert "no activations" in " ".join(json.loads(capsys.readouterr().out)["answer"])
+    assert typed(*words).json["rows"] == []
+    assert "no activations" in " ".join(typed(*(*words, "--choice", "to=/nowhere")).json["answer"])
 
 
 def test_blocks_give_the_same_figures(

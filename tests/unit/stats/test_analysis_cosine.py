@@ -11,12 +11,7 @@ from emoact.stats.cosine import (
     top_share,
     twin_differs,
 )
-from emoact.stats.design import (
-    class_weights,
-    contrast_against,
-    contrast_grand_mean,
-    design_of,
-)
+from emoact.stats.design import class_weights, contrast_against, contrast_grand_mean, design_of
 from emoact.stats.distances.distances import cosine_null, shuffled_pair
 from emoact.stats.products import class_products
 from emoact.stats.vectors import centre, inverse_sd
@@ -27,10 +22,12 @@ A, B = contrast_against(DESIGN, "a", "n"), contrast_against(DESIGN, "b", "n")
 RNG = np.random.default_rng(0)
 
 
-def test_plain_cosine_agrees_with_scipy() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
+def test_plain_cosine_agrees_with_scipy_at_any_scale(scale: float) -> None:
     first, second = RNG.normal(size=(2, 5, 30))
     expected = [1 - scipy_cosine(a, b) for a, b in zip(first, second, strict=True)]
-    np.testing.assert_allclose(plain_cosine(first, second), expected, rtol=0, atol=1e-12)
+    found = plain_cosine(first * scale, second * scale)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_shapes_are_checked_while_the_tests_run() -> None:
@@ -43,14 +40,6 @@ def test_zero_vector_gives_nan_and_a_warning() -> None:
         value = plain_cosine(np.array([[0.0, 0.0], [1.0, 0.0]]), np.ones((2, 2)))
     assert np.isnan(value[0])
     assert value[1] == pytest.approx(np.sqrt(0.5))
-
-
-@pytest.mark.parametrize("scale", [1e-200, 1e200])
-def test_tiny_and_huge_directions_keep_their_cosine(scale: float) -> None:
-    first, second = RNG.normal(size=(2, 10))
-    assert plain_cosine(first * scale, second * scale) == pytest.approx(
-        float(plain_cosine(first, second)), abs=1e-12
-    )
 
 
 def test_cross_validated_cosine_is_the_ratio_of_exact_forms() -> None:
@@ -67,16 +56,14 @@ def test_cross_validated_cosine_is_the_ratio_of_exact_forms() -> None:
     assert found[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_cross_validated_cosine_is_blank_unless_both_squares_are_positive() -> None:
-    products = np.array([[[4.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert np.isnan(cross_validated_cosine(products, A, B)[0])
-    both_negative = products * np.array([[-1, 1, 1], [1, 1, 1], [1, 1, 1]])
-    assert np.isnan(cross_validated_cosine(both_negative, A, B)[0])
-
-
-def test_cross_validated_cosine_is_not_clipped() -> None:
-    products = np.array([[[1.0, 3.0, 0.0], [3.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])
-    assert cross_validated_cosine(products, A, B)[0] == pytest.approx(3.0)
+@pytest.mark.parametrize(
+    ("a_a", "a_b", "b_b", "expected"), [(4, 1, -1, np.nan), (-4, 1, -1, np.nan), (1, 3, 1, 3.0)]
+)
+def test_cross_validated_cosine_is_blank_unless_both_squares_are_positive_and_never_clipped(
+    a_a: float, a_b: float, b_b: float, expected: float
+) -> None:
+    products = np.array([[[a_a, a_b, 0.0], [a_b, b_b, 0.0], [0.0, 0.0, 0.0]]])
+    np.testing.assert_allclose(cross_validated_cosine(products, A, B), [expected])
 
 
 def test_shared_neutral_lifts_the_cosine_by_one_half() -> None:
@@ -129,17 +116,8 @@ def test_rogue_dimension_makes_the_twin_differ() -> None:
     assert twin_differs(raw, twin)[0]
 
 
-def test_null_of_the_cosine_is_one_half_and_not_zero() -> None:
-    design = design_of(["a"] * 40 + ["b"] * 40 + ["n"] * 40, [str(i) for i in range(40)] * 3)
-    groups = shuffled_pair(design, ("a", "b", "n"), 300)
-    mean, band = cosine_null(centre(RNG.normal(size=(120, 2, 300))), groups)
-    np.testing.assert_allclose(mean, 0.5, atol=0.02)
-    assert (band[0] > 0.3).all()
-    assert (band[1] < 0.7).all()
-
-
-def test_null_of_many_prompts_is_that_of_relabelled_means() -> None:
-    n = 400
+@pytest.mark.parametrize("n", [40, 400])
+def test_null_of_the_cosine_is_that_of_relabelled_means(n: int) -> None:
     design = design_of(["a"] * n + ["b"] * n + ["n"] * n, [str(i) for i in range(n)] * 3)
     groups = shuffled_pair(design, ("a", "b", "n"), 50)
     x = RNG.normal(size=(3 * n, 1, 9)) * np.arange(1, 10) + 100

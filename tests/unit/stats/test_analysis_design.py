@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -14,21 +16,13 @@ from emoact.stats.null.splits import scenario_folds, scenario_halves
 MATCHED = design_of(["a"] * 5 + ["b"] * 5 + ["n"] * 5, [f"s{i}" for i in range(5)] * 3)
 
 
-def test_matched_design_is_recognised() -> None:
-    assert MATCHED.n_scenarios == 5
-    assert MATCHED.unit == "scenario"
+def test_scenarios_are_the_unit_where_prompts_name_them() -> None:
+    assert (MATCHED.n_scenarios, MATCHED.unit) == (5, "scenario")
     np.testing.assert_array_equal(MATCHED.counts, np.ones((3, 5)))
-
-
-def test_prompt_is_the_unit_where_no_scenario_is_named() -> None:
-    design = design_of(["a", "a", "b"])
-    assert (design.n_scenarios, design.unit) == (3, "prompt")
-
-
-def test_prompt_without_scenario_shares_it_with_no_other() -> None:
-    design = design_of(["a", "b", "a", "b"], ["x", "x", None, None])
-    assert design.n_scenarios == 3
-    assert len(set(design.scenario_of)) == 3
+    alone = design_of(["a", "a", "b"])
+    assert (alone.n_scenarios, alone.unit) == (3, "prompt")
+    # A prompt without a scenario shares it with no other.
+    assert len(set(design_of(["a", "b", "a", "b"], ["x", "x", None, None]).scenario_of)) == 3
 
 
 def test_weights_give_class_means() -> None:
@@ -51,27 +45,21 @@ def test_contrasts_add_to_zero_and_point_to_the_emotion() -> None:
     np.testing.assert_allclose(contrast_grand_mean(MATCHED, "a"), [2 / 3, -1 / 3, -1 / 3])
 
 
-@pytest.mark.parametrize("label", ["c", ""])
-def test_missing_class_is_named(label: str) -> None:
-    with pytest.raises(RequestError, match="there are a, b, n"):
-        contrast_against(MATCHED, label, "n")
-
-
-def test_class_against_itself_is_refused() -> None:
-    with pytest.raises(RequestError, match="itself"):
-        contrast_against(MATCHED, "n", "n")
-
-
-def test_grand_mean_of_one_class_is_refused() -> None:
-    with pytest.raises(RequestError, match="two classes"):
-        contrast_grand_mean(design_of(["a", "a"]), "a")
-
-
-def test_labels_and_scenarios_go_in_pairs() -> None:
-    with pytest.raises(RequestError, match="in pairs"):
-        design_of(["a", "b"], ["x"])
-    with pytest.raises(RequestError, match="no prompt"):
-        design_of([])
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (lambda: contrast_against(MATCHED, "c", "n"), "there are a, b, n"),
+        (lambda: contrast_against(MATCHED, "", "n"), "there are a, b, n"),
+        (lambda: contrast_against(MATCHED, "n", "n"), "itself"),
+        (lambda: contrast_grand_mean(design_of(["a", "a"]), "a"), "two classes"),
+        (lambda: design_of(["a", "b"], ["x"]), "in pairs"),
+        (lambda: design_of([]), "no prompt"),
+        (lambda: scenario_folds(MATCHED, 1), "at least 2"),
+    ],
+)
+def test_what_is_no_design_is_refused(asked: Callable[[], object], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        asked()
 
 
 def test_taking_prompts_drops_what_vanishes() -> None:
@@ -101,19 +89,8 @@ def test_folds_keep_scenarios_together_and_are_balanced() -> None:
     folds = scenario_folds(design, 5, seed=1)
     np.testing.assert_array_equal(folds[:50], folds[50:])
     np.testing.assert_array_equal(np.bincount(folds), [20] * 5)
-
-
-def test_folds_are_no_more_than_scenarios() -> None:
-    assert set(scenario_folds(design_of(["a", "b"] * 3, ["x", "x", "y", "y", "z", "z"]))) == {
-        0,
-        1,
-        2,
-    }
-
-
-def test_one_fold_is_refused() -> None:
-    with pytest.raises(RequestError, match="at least 2"):
-        scenario_folds(MATCHED, 1)
+    three = design_of(["a", "b"] * 3, ["x", "x", "y", "y", "z", "z"])
+    assert set(scenario_folds(three)) == {0, 1, 2}
 
 
 def test_draws_depend_on_the_seed_alone() -> None:

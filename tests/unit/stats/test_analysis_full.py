@@ -224,14 +224,11 @@ def test_one_class_alone_is_refused() -> None:
 def test_one_sample_per_class_gives_plain_directions_and_says_why_not_more() -> None:
     found = analyse_grid(make_grid({"m0": {"n": 1}}), FAST)
     assert "single_scenario" in {finding.code for finding in found.findings}
-    for row in rows(found, "strength"):
-        assert math.isfinite(row.l2)
-        assert math.isnan(row.cv)
-        assert math.isnan(row.auroc)
-        assert math.isnan(row.p)
-        assert math.isnan(row.p_strong)
-        assert not row.significant
-    assert {row.verdict for row in rows(found, "headline")} == {"undecided"}
+    strength = found.tables["strength"]
+    assert np.isfinite(strength["l2"]).all()
+    assert strength[["cv", "auroc", "p", "p_strong"]].isna().all(axis=None)
+    assert not strength["significant"].any()
+    assert set(found.tables["headline"]["verdict"]) == {"undecided"}
 
 
 @pytest.mark.parametrize("scenarios", [True, False])
@@ -396,12 +393,9 @@ def test_products_of_more_pairs_of_prompts_than_fit_in_memory_are_refused() -> N
         centred_gram(np.zeros((30_000, 1, 1), dtype=np.float32))
 
 
-def test_unit_given_twice_is_refused() -> None:
+def test_a_unit_given_twice_and_units_of_two_shapes_are_refused() -> None:
     with pytest.raises(RequestError, match="m0/anger was given twice"):
         join_units([make_unit(), make_unit()])
-
-
-def test_shapes_within_a_model_must_agree() -> None:
     with pytest.raises(RequestError, match="not of one model"):
         join_units([make_unit(), make_unit(emotion="neutral", d_model=11)])
 
@@ -449,11 +443,6 @@ def test_zero_direction_is_a_finding_and_not_a_crash() -> None:
     first = [row for row in rows(found, "distances") if row.layer == 0]
     assert all(math.isnan(row.cosine) and math.isnan(row.cv_cosine) for row in first)
     assert all(row.accuracy == 0.5 for row in rows(found, "probes") if row.layer == 0)
-
-
-def test_random_weights_carry_their_badge() -> None:
-    units = [dataclasses.replace(unit, random_weights=True) for unit in make_grid({"m0": {}})]
-    assert analyse_grid(units, PLAIN).random_weights == ("m0",)
 
 
 @pytest.mark.parametrize(
@@ -513,6 +502,9 @@ def test_features_of_a_stranger_s_file_have_no_configuration() -> None:
         ("n_permutations", 999),
         ("n_folds", 1),
         ("alpha", 1.0),
+        ("alpha", 0.0),
+        ("alpha", math.nan),
+        ("seed", -1),
         ("pooling", "first"),
         ("sites", ()),
         ("sites", ("pattern",)),

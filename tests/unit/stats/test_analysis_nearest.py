@@ -26,17 +26,6 @@ def test_distances_agree_with_a_plain_computation() -> None:
         np.testing.assert_allclose(found[:, column], np.sqrt((away**2).mean(axis=1)), rtol=1e-10)
 
 
-def test_the_rule_is_that_of_naive_bayes_with_one_variance() -> None:
-    values, labels, _ = planted(2.0)
-    classes, found = class_distances(values, labels, values)
-    wide, owner = values.astype(float), np.array(labels)
-    means = np.stack([wide[owner == c].mean(axis=0) for c in classes])
-    within = wide - means[[classes.index(label) for label in labels]]
-    variance = (within**2).mean(axis=0)
-    logs = np.array([-((wide - mean) ** 2 / variance).sum(axis=1) for mean in means]).T
-    np.testing.assert_array_equal(found.argmin(axis=1), logs.argmax(axis=1))
-
-
 def test_held_out_accuracy_is_chance_without_and_high_with_a_difference() -> None:
     none = held_out(*planted(0.0, n=200))
     some = held_out(*planted(6.0, n=200))

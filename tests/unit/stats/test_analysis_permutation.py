@@ -45,12 +45,6 @@ def test_swaps_stay_inside_scenarios() -> None:
     assert draws[1:].mean(axis=0) == pytest.approx(np.full(20, 0.5), abs=0.12)
 
 
-def test_classes_that_take_no_part_are_never_relabelled() -> None:
-    design = design_of(["a", "b", "n"] * 4, [str(i // 3) for i in range(12)])
-    draws = relabellings(design, "a", ("n",), 200)[:]
-    assert not draws[:, 1::3].any()
-
-
 def test_prompts_without_scenarios_are_shuffled_as_wholes() -> None:
     draws = relabellings(design_of(["a"] * 6 + ["n"] * 9), "a", ("n",), 300)[:]
     assert (draws.sum(axis=1) == 6).all()
@@ -120,14 +114,6 @@ def test_p_agrees_with_all_sign_flips() -> None:
     assert test.p[0] == pytest.approx(exact, abs=4 * np.sqrt(exact / 20000) + 1e-4)
 
 
-def test_p_is_never_below_what_its_count_can_give() -> None:
-    strengths = np.zeros((1001, 1))
-    strengths[0] = 100
-    strengths[1:, 0] = np.random.default_rng(0).normal(size=1000)
-    test = max_statistic_test(strengths)
-    assert test.p[0] == test.p_max[0] == test.p_family == pytest.approx(1 / 1001)
-
-
 def test_relabellings_that_change_nothing_tie_and_never_convince() -> None:
     design = matched(1)
     x = np.random.default_rng(0).normal(size=(2, 3, 4))
@@ -186,15 +172,10 @@ def test_effect_at_one_layer_does_not_make_the_others_significant() -> None:
     assert test.p_max[[0, 2]].min() > 0.05
 
 
-def test_holm_by_hand() -> None:
-    np.testing.assert_allclose(
-        adjust(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02]
-    )
-
-
-def test_holm_counts_a_family_that_was_not_tested_and_gives_it_no_p() -> None:
-    adjusted = adjust(np.array([0.01, np.nan, 0.02]))
-    np.testing.assert_allclose(adjusted, [0.03, np.nan, 0.04])
+def test_holm_by_hand_counts_a_family_that_was_not_tested_and_gives_it_no_p() -> None:
+    found = adjust(np.array([0.01, 0.04, 0.03, 0.005]))
+    np.testing.assert_allclose(found, [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(adjust(np.array([0.01, np.nan, 0.02])), [0.03, np.nan, 0.04])
 
 
 def test_holm_is_never_below_benjamini_hochberg_nor_above_bonferroni() -> None:

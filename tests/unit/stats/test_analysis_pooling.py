@@ -42,20 +42,9 @@ def test_a_response_enters_its_own_mean_only(pooling: Pooling, expected: list[fl
     np.testing.assert_allclose(pooled, expected)
 
 
-def test_without_a_response_there_is_no_mean_of_it() -> None:
-    assert np.isnan(pool_sample(SAMPLE, pooling="mean_response")).all()
-
-
-@pytest.mark.parametrize("pooling", ["mean_content", "last"])
-def test_prompt_without_content_pools_to_nan(pooling: str) -> None:
-    assert np.isnan(pool_sample(SAMPLE[:1], pooling=pooling)).all()  # type: ignore[arg-type]
-
-
-def test_bos_never_leaks_into_the_last_token() -> None:
-    sample = SAMPLE.copy()
-    sample[0] = np.nan
-    assert np.isfinite(pool_sample(sample, pooling="last")).all()
-    assert np.isfinite(pool_sample(sample, pooling="mean_content")).all()
+@pytest.mark.parametrize("pooling", ["mean_content", "last", "mean_response"])
+def test_prompt_without_content_or_response_pools_to_nan(pooling: Pooling) -> None:
+    assert np.isnan(pool_sample(SAMPLE[:1], pooling=pooling)).all()
 
 
 def test_sum_is_kept_in_float64() -> None:
@@ -70,11 +59,6 @@ def test_layers_agree_with_numpy() -> None:
     pooled = pool_layers(layers)
     assert pooled.shape == (2, 4, 3)
     np.testing.assert_allclose(pooled[1, 2], layers[2][1][1:].mean(axis=0), rtol=1e-5)
-
-
-def test_nothing_to_pool_is_refused() -> None:
-    with pytest.raises(RequestError, match="no sample"):
-        pool_layers([[]])
 
 
 def plant_massive(rng: np.random.Generator) -> list[list[np.ndarray]]:
@@ -106,6 +90,8 @@ def test_value_that_is_not_finite_is_not_left_out_silently() -> None:
     assert not np.isfinite(found[[1, 4], 0]).any()
 
 
-def test_one_prompt_cannot_tell_which_positions_are_massive() -> None:
+def test_no_prompt_and_of_one_its_massive_positions_cannot_be_pooled() -> None:
+    with pytest.raises(RequestError, match="no sample"):
+        pool_layers([[]])
     with pytest.raises(RequestError, match="mean_typical"):
         pool_sample(SAMPLE, pooling="mean_typical")

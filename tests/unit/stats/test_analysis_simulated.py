@@ -9,10 +9,7 @@ import pytest
 
 from emoact.stats.across.directions import carried_cosines
 from emoact.stats.across.similarity import cka_matrices, similarity_map
-from emoact.stats.cosine import (
-    noise_expectation,
-    plain_cosine,
-)
+from emoact.stats.cosine import noise_expectation, plain_cosine
 from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
 from emoact.stats.directions.directions import grand_mean_direction
 from emoact.stats.directions.stability import split_half_cosines
@@ -92,10 +89,7 @@ def test_stability_with_disjoint_halves_of_neutral_reads_zero() -> None:
     rng = np.random.default_rng(103)
     cosines = [
         split_half_cosines(
-            DESIGN,
-            centre(noise(rng)[:, None]),
-            G,
-            scenario_halves(DESIGN, 1, seed=seed),
+            DESIGN, centre(noise(rng)[:, None]), G, scenario_halves(DESIGN, 1, seed=seed)
         )[0, 0]
         for seed in range(150)
     ]

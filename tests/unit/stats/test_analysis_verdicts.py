@@ -157,9 +157,7 @@ def test_length_alone_is_not_beyond_words() -> None:
     follows[:, 1:, 3] += 3 * np.array(lengths)[:, None]
     found = analyse(
         plant_beside(
-            follows,
-            [noise(rng) for _ in CONTROLS],
-            lengths=[int(length) for length in lengths],
+            follows, [noise(rng) for _ in CONTROLS], lengths=[int(length) for length in lengths]
         )
     )
     (row,) = headline(found)
