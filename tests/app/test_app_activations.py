@@ -20,18 +20,16 @@ def traces(app: AppTest) -> list[dict[str, Any]]:
     return [trace for trace in figure(app)["data"] if trace.get("fill") != "toself"]
 
 
-def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians(results: Path) -> None:
+def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians_beside_their_sink(
+    results: Path,
+) -> None:
     plant_grid(results, ["gpt2"], n_samples=5)
-    drawn = traces(open_page("activations"))
+    app = open_page("activations")
+    drawn, answer = traces(app), app.markdown[0].value
     assert [trace["name"] for trace in drawn] == [*EMOTIONS, *EMOTIONS]
     for trace, site in zip(drawn, ["resid_pre"] * 4 + ["mlp_out"] * 4, strict=True):
         expected = [planted_norm(site, layer, trace["name"]) for layer in range(4)]
         assert trace["y"] == pytest.approx(expected, rel=1e-4)
-
-
-def test_the_answer_names_the_sink_and_says_that_it_is_left_out(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=5)
-    answer = open_page("activations").markdown[0].value
     assert f"{SINK_RATIO:.1f} times the median residual stream norm at layer {SINK_LAYER}" in answer
     assert "left out of the medians below" in answer
 
@@ -60,13 +58,17 @@ def test_the_model_stands_in_the_address_even_when_nobody_chose_it(results: Path
     assert open_page("activations").query_params["model"] == "gpt2"
 
 
-def test_a_wrong_value_in_the_address_is_ignored_with_a_note(results: Path) -> None:
+def test_wrong_values_in_the_address_are_ignored_with_a_note(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations", norm="l9", model=["nowhere"])
     notes = words(app)
     assert "`norm=l9` in the address was ignored; allowed are l2, l1, rms" in notes
     assert "`model=nowhere` in the address was ignored" in notes
     assert "norm" not in app.query_params
+    said = words(open_page("activations", view="prompt", prompt="nobody", layer="99"))
+    assert "`prompt=nobody` in the address was ignored" in said
+    said = words(open_page("activations", view="pie"))
+    assert "`view=pie` in the address was ignored" in said
 
 
 def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_drawn(
@@ -220,15 +222,6 @@ def test_a_link_opens_one_prompt_and_its_nearest_neighbours(results: Path) -> No
     assert len(near) == 8
     assert near["distance"].is_monotonic_increasing
     assert not ((near["prompt"] == "p4") & (near["emotion"] == "neutral")).any()
-
-
-def test_values_of_the_address_that_a_view_does_not_know_are_named(results: Path) -> None:
-    plant_unit(results, "gpt2", "anger")
-    app = open_page("activations", view="prompt", prompt="nobody", layer="99")
-    notes = words(app)
-    assert "`prompt=nobody` in the address was ignored" in notes
-    app = open_page("activations", view="pie")
-    assert "`view=pie` in the address was ignored" in words(app)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_precision_is_in_provenance_in_the_key_and_in_the_configuration(
     assert len(set(keys.values())) == 3
     told = typed("inspect", files(world)[0], "--json").json
     assert told["provenance"]["precision"] == "rel8e-3"
+    typed("verify", "--samples", "0", "--results", world.results)
 
 
 def test_a_second_run_leaves_it_alone_and_another_precision_is_in_the_way(

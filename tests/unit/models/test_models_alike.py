@@ -36,15 +36,22 @@ def test_a_sentence_is_treated_as_the_files_were() -> None:
     assert decode(ModelRequest, json.loads(json.dumps(dataclasses.asdict(found)))) == found
 
 
-@pytest.mark.parametrize("field", ["model_name", "revision", "weight_source"])
-def test_another_model_than_that_of_the_files_is_refused_by_field(field: str) -> None:
-    with pytest.raises(RequestError, match=f"{field} of the files is 'other'"):
-        request_like("gpt2", {**SAVED, field: "other"}, ("resid_pre",))
-
-
-def test_files_that_do_not_say_how_they_were_made_are_refused() -> None:
-    with pytest.raises(RequestError, match="do not say how they were made"):
-        request_like("gpt2", None, ("resid_pre",))
+@pytest.mark.parametrize(
+    ("folder", "saved", "said"),
+    [
+        *(
+            ("gpt2", {**SAVED, field: "other"}, f"{field} of the files is 'other'")
+            for field in ("model_name", "revision", "weight_source")
+        ),
+        ("gpt2", None, "do not say how they were made"),
+        ("local~mine~0123456789ab", SAVED, "whose path its files do not say"),
+    ],
+)
+def test_files_of_another_model_or_of_none_that_is_known_are_refused(
+    folder: str, saved: dict[str, Any] | None, said: str
+) -> None:
+    with pytest.raises(RequestError, match=said):
+        request_like(folder, saved, ("resid_pre",))
 
 
 def test_a_model_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +59,6 @@ def test_a_model_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "resolve_model", lambda _, **__: missing)
     with pytest.raises(RequestError, match="not installed here"):
         request_like("gpt2", SAVED, ("resid_pre",))
-
-
-def test_a_model_from_a_file_is_refused_because_its_path_is_not_known() -> None:
-    with pytest.raises(RequestError, match="whose path its files do not say"):
-        request_like("local~mine~0123456789ab", SAVED, ("resid_pre",))
 
 
 def test_a_hub_model_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:

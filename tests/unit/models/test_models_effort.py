@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.resolve import resolve_model
-from emoact.schema import ExtractionOptions
 from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.typed import Typed
 
 TEXTS = ["Thank you for the soup.", "The train leaves at nine."]
 
@@ -28,11 +27,11 @@ def test_nothing_set_means_nothing_wanted() -> None:
 
 
 def test_the_command_refuses_before_anything_starts(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, typed: Typed
 ) -> None:
     monkeypatch.setenv(WIDTH, "7")
-    assert main(["extract", "--model", "gpt2", "--pass-tokens", "none"]) == 2
-    assert "EMOACT_PASS_TOKENS is 'none'" in capsys.readouterr().err
+    said = typed("extract", "--model", "gpt2", "--pass-tokens", "none", code=2)
+    assert "EMOACT_PASS_TOKENS is 'none'" in said.err
 
 
 def test_a_run_takes_them_and_a_resumed_one_keeps_them(
@@ -43,12 +42,12 @@ def test_a_run_takes_them_and_a_resumed_one_keeps_them(
     monkeypatch.setenv(THREADS, "1")
     monkeypatch.setenv(WIDTH, "20")
     try:
-        first = engine_of(source, ExtractionOptions(), texts=TEXTS)
+        first = engine_of(source, texts=TEXTS)
         assert (first.facts.plan["threads"], first.facts.plan["budget"]) == (1, 20)
         monkeypatch.setenv(THREADS, "2")
         monkeypatch.setenv(WIDTH, "30")
         plan = first.facts.plan
-        again = engine_of(source, ExtractionOptions(), texts=TEXTS, frozen=plan)
+        again = engine_of(source, texts=TEXTS, frozen=plan)
         assert again.facts.plan == plan
     finally:
         torch.set_num_threads(before)

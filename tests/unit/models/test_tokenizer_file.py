@@ -28,7 +28,7 @@ def tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def test_counts_are_those_of_one_text_at_a_time_without_special_tokens(
+def test_counts_are_those_of_one_text_at_a_time_without_special_tokens_padding_or_truncation(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "tokenizer.json"
@@ -36,25 +36,12 @@ def test_counts_are_those_of_one_text_at_a_time_without_special_tokens(
     counts = count_tokens(path, TEXTS)
     assert counts.dtype == np.int64
     assert counts.tolist() == [len(tokenizer.encode(text).ids) - 1 for text in TEXTS]
-
-
-def test_padding_and_truncation_of_the_file_are_left_out(
-    tokenizer: Tokenizer, tmp_path: Path
-) -> None:
-    path = tmp_path / "tokenizer.json"
-    tokenizer.save(str(path))
-    expected = count_tokens(path, TEXTS).tolist()
+    assert count_tokens(path, []).shape == (0,)
     cutting = Tokenizer.from_file(str(path))
     cutting.enable_truncation(2)
     cutting.enable_padding(length=50)
     cutting.save(str(path))
-    assert count_tokens(path, TEXTS).tolist() == expected
-
-
-def test_no_texts_give_no_counts(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    path = tmp_path / "tokenizer.json"
-    tokenizer.save(str(path))
-    assert count_tokens(path, []).shape == (0,)
+    assert count_tokens(path, TEXTS).tolist() == counts.tolist()
 
 
 def test_a_missing_tokenizer_is_refused_with_the_way_to_get_it(tmp_path: Path) -> None:

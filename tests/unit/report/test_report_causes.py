@@ -9,6 +9,11 @@ from tests.support.planted import plant_grid
 from tests.support.planted_causes import LATER, plant_ablations, plant_steering
 
 
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path) -> None:
+    plant_grid(tmp_path, ["gpt2"], n_samples=3)
+
+
 @pytest.mark.parametrize(
     ("lang", "steered", "ablated"),
     [
@@ -28,7 +33,6 @@ from tests.support.planted_causes import LATER, plant_ablations, plant_steering
 def test_the_section_says_verdicts_and_draws_doses_and_parts(
     tmp_path: Path, lang: str, steered: str, ablated: str
 ) -> None:
-    plant_grid(tmp_path, ["gpt2"], n_samples=3)
     plant_steering(tmp_path)
     plant_ablations(tmp_path)
     text = make_report(tmp_path, lang=lang, form="md").path.read_text().replace("\\", "")
@@ -57,7 +61,6 @@ def test_the_section_says_verdicts_and_draws_doses_and_parts(
 
 
 def test_the_commands_of_what_is_shown_make_it_again(tmp_path: Path) -> None:
-    plant_grid(tmp_path, ["gpt2"], n_samples=3)
     plant_steering(tmp_path)
     plant_ablations(tmp_path)
     text = make_report(tmp_path, form="md").path.read_text()
@@ -69,7 +72,6 @@ def test_the_commands_of_what_is_shown_make_it_again(tmp_path: Path) -> None:
 def test_a_result_of_an_earlier_version_is_shown_with_the_columns_that_it_lacks(
     tmp_path: Path,
 ) -> None:
-    plant_grid(tmp_path, ["gpt2"], n_samples=3)
     plant_steering(tmp_path, earlier=True)
     text = make_report(tmp_path, form="md").path.read_text().replace("\\", "")
     assert f"It has no {', '.join(LATER)}, and its word specific" in text
@@ -77,7 +79,6 @@ def test_a_result_of_an_earlier_version_is_shown_with_the_columns_that_it_lacks(
 
 
 def test_random_weights_say_nothing(tmp_path: Path) -> None:
-    plant_grid(tmp_path, ["gpt2"], n_samples=3)
     plant_steering(tmp_path, random_weights=True)
     text = make_report(tmp_path, form="md").path.read_text()
     assert "the weights are random, which says nothing about emotion" in text
@@ -85,5 +86,4 @@ def test_random_weights_say_nothing(tmp_path: Path) -> None:
 
 
 def test_without_a_result_there_is_no_section(tmp_path: Path) -> None:
-    plant_grid(tmp_path, ["gpt2"], n_samples=3)
     assert "What a direction does" not in make_report(tmp_path, form="md").path.read_text()

@@ -12,12 +12,7 @@ from typing import NoReturn
 import pytest
 
 from emoact.errors import EmoactError
-from emoact.store.atomic import (
-    check_folder,
-    replace_atomically,
-    write_error,
-    write_json,
-)
+from emoact.store.atomic import check_folder, replace_atomically, write_error, write_json
 from emoact.store.locks import make_folder, try_lock
 
 
@@ -98,10 +93,7 @@ def test_an_unconfirmed_rename_is_an_error_though_the_file_is_whole(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fail_on_folders)
-    with (
-        pytest.raises(EmoactError, match="EIO"),
-        replace_atomically(tmp_path / "file") as file,
-    ):
+    with pytest.raises(EmoactError, match="EIO"), replace_atomically(tmp_path / "file") as file:
         file.write(b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
@@ -247,7 +239,4 @@ def test_every_error_says_where_why_and_what_to_do(code: int, said: str, tmp_pat
     assert said in error.message
     assert errno.errorcode[code] in error.message
     assert error.remedy
-
-
-def test_an_error_without_a_number_keeps_its_words() -> None:
-    assert "the cable" in write_error(OSError("the cable"), path="x").message
+    assert "the cable" in write_error(OSError("the cable"), path=path).message

@@ -1,7 +1,6 @@
 """Formats of one unit: the same values, and the bytes that the run would have written."""
 
 import dataclasses
-import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from emoact.store.convert import convert
 from emoact.store.write import write_unit
 from tests.support.stand_in_worker import WORKER
 from tests.support.stand_in_world import World
+from tests.support.typed import Typed
 from tests.support.units import SampleUnit, contract_metadata, sample_unit
 
 SITES: tuple[tuple[SiteName, ...], ...] = (
@@ -135,12 +135,11 @@ def test_metadata_that_are_not_plain_are_named(tmp_path: Path) -> None:
         convert(path, to="compact", out=tmp_path / "activations_joy.zarr.zip")
 
 
-def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_what_it_wrote(tmp_path: Path, typed: Typed) -> None:
     path, out = write(a_unit(), tmp_path), tmp_path / "activations_joy.zarr.zip"
     words = ["convert", str(path), "--to", "compact", "--out", str(out)]
-    assert main([*words, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = typed(*words, "--json").json
     assert told["size"] == out.stat().st_size
-    assert main(words) == 2
+    typed(*words, code=2)
     out.unlink()
-    assert main(["convert", str(tmp_path / "none.pkl"), "--to", "compact", "--out", str(out)]) == 2
+    typed("convert", tmp_path / "none.pkl", "--to", "compact", "--out", out, code=2)

@@ -44,8 +44,9 @@ def test_a_folder_that_was_never_written_has_no_units(root: ResultsRoot) -> None
     assert manifest.forget(root, "gpt2", "joy") is False
 
 
-def test_a_recorded_unit_is_found_again_until_it_is_forgotten(root: ResultsRoot) -> None:
+def test_the_latest_record_of_a_unit_is_found_until_it_is_forgotten(root: ResultsRoot) -> None:
     joy, anger = _entry(), _entry(emotion="anger", size=8)
+    manifest.record(root, _entry(size=9))
     manifest.record(root, joy)
     manifest.record(root, anger)
     assert manifest.entry(root, "gpt2", "joy") == joy
@@ -53,12 +54,6 @@ def test_a_recorded_unit_is_found_again_until_it_is_forgotten(root: ResultsRoot)
     assert manifest.forget(root, "gpt2", "joy") is True
     assert manifest.entry(root, "gpt2", "joy") is None
     assert manifest.entry(root, "gpt2", "anger") == anger
-
-
-def test_a_unit_recorded_again_has_its_latest_record(root: ResultsRoot) -> None:
-    manifest.record(root, _entry())
-    manifest.record(root, _entry(size=9))
-    assert [entry.size for entry in manifest.load(root).units.values()] == [9]
 
 
 def test_the_file_is_the_documented_json(root: ResultsRoot) -> None:
@@ -138,15 +133,9 @@ def test_a_damaged_manifest_is_refused_with_a_remedy_and_left_as_it_is(
     with pytest.raises(EmoactError, match=r"manifest\.json is damaged: .+") as refusal:
         manifest.load(root)
     assert "move it away" in (refusal.value.remedy or "")
-    assert root.manifest.read_bytes() == DAMAGED[damage]
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut short", "a list"])
-def test_nothing_is_recorded_in_a_damaged_manifest(damage: str, root: ResultsRoot) -> None:
-    root.path.mkdir()
-    root.manifest.write_bytes(DAMAGED[damage])
-    with pytest.raises(EmoactError, match="damaged"):
-        manifest.record(root, _entry())
+    if damage in ("empty", "cut short", "a list"):
+        with pytest.raises(EmoactError, match="damaged"):
+            manifest.record(root, _entry())
     assert root.manifest.read_bytes() == DAMAGED[damage]
 
 

@@ -131,16 +131,20 @@ def test_a_file_with_nan_is_described_and_not_ok(tmp_path: Path) -> None:
     assert "not_finite_resid_pre" in [finding["code"] for finding in told["findings"]]
 
 
-def test_a_hostile_file_is_described_by_reason_and_offset(tmp_path: Path) -> None:
+def test_a_hostile_file_and_what_is_no_file_are_described_by_reason_and_offset(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"\x80\x04K\x01cos\nsystem\n)R.")
     told = described(path)
-    assert told["ok"] is False
-    assert told["size"] == 18
+    assert (told["ok"], told["size"]) == (False, 18)
     assert told["sha256"] == sha256(path.read_bytes()).hexdigest()
     assert told["refused"]["offset"] == 4
     assert "os.system" in told["refused"]["reason"]
     assert told["refused"]["remedy"]
+    told = described(tmp_path)
+    assert told["refused"]["reason"] == "it is a folder, not a regular file"
+    assert "sha256" not in told
 
 
 def test_a_file_that_breaks_the_contract_is_described_with_every_finding(tmp_path: Path) -> None:
@@ -152,9 +156,3 @@ def test_a_file_that_breaks_the_contract_is_described_with_every_finding(tmp_pat
     told = described(path)
     assert told["refused"]["reason"].startswith("labels: ")
     assert {"labels", "tokens"} <= {finding["code"] for finding in told["findings"]}
-
-
-def test_what_is_no_file_at_all_is_described_too(tmp_path: Path) -> None:
-    told = described(tmp_path)
-    assert told["refused"]["reason"] == "it is a folder, not a regular file"
-    assert "sha256" not in told

@@ -95,24 +95,17 @@ def test_the_stream_after_the_last_layer_is_one_layer(tmp_path: Path) -> None:
 
 
 def test_a_unit_of_emoact_states_the_configuration_that_comparisons_look_at(tmp_path: Path) -> None:
-    unit = read(plant_unit(tmp_path))
+    unit = read(plant_unit(tmp_path, provenance={"commit": "c0ffee", "random_weights": True}))
     configuration = unit.configuration
     assert configuration is not None
     assert configuration["processing"] == "raw"
     assert configuration["bos"]["prepended"] is True
     assert configuration["dataset"] == "d" * 64
+    # The commit that was loaded counts as the revision.
+    assert configuration["revision"] == "c0ffee"
+    assert unit.random_weights
     assert unit.prompts is not None
     assert unit.prompts[0]["text"] == "Prompt number 0 about a bicycle."
-
-
-def test_the_commit_that_was_loaded_counts_as_the_revision(tmp_path: Path) -> None:
-    unit = read(plant_unit(tmp_path, provenance={"commit": "c0ffee"}))
-    assert unit.configuration is not None
-    assert unit.configuration["revision"] == "c0ffee"
-
-
-def test_random_weights_are_told(tmp_path: Path) -> None:
-    assert read(plant_unit(tmp_path, provenance={"random_weights": True})).random_weights
 
 
 def test_a_file_whose_name_says_another_emotion_is_noted(tmp_path: Path) -> None:

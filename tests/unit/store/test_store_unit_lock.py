@@ -15,6 +15,10 @@ from emoact.store.locks import remove_stale_files
 from emoact.store.manifest import unit_lock
 
 
+def give_up() -> None:
+    raise CancelledError("waited")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> ResultsRoot:
     return ResultsRoot(tmp_path / "results")
@@ -56,9 +60,6 @@ def test_many_runs_are_inside_one_at_a_time_even_while_others_sweep_up(root: Res
 
 
 def test_other_units_are_not_kept_waiting(root: ResultsRoot) -> None:
-    def give_up() -> None:
-        raise CancelledError("waited")
-
     with (
         unit_lock(root, "gpt2", "joy"),
         unit_lock(root, "gpt2", "anger", while_waiting=give_up),
@@ -68,9 +69,6 @@ def test_other_units_are_not_kept_waiting(root: ResultsRoot) -> None:
 
 
 def test_a_waiting_run_can_give_up(root: ResultsRoot) -> None:
-    def give_up() -> None:
-        raise CancelledError("cancelled")
-
     with (
         unit_lock(root, "gpt2", "joy"),
         pytest.raises(CancelledError),
@@ -92,10 +90,6 @@ def test_the_lock_of_a_killed_run_is_free(root: ResultsRoot) -> None:
     )
     assert ended.returncode == -9
     assert root.lock_path("gpt2", "joy").exists()
-
-    def give_up() -> None:
-        raise CancelledError("waited for the dead")
-
     with unit_lock(root, "gpt2", "joy", while_waiting=give_up):
         pass
     assert not root.lock_path("gpt2", "joy").exists()

@@ -77,17 +77,19 @@ def count_measuring(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return measured
 
 
-def test_a_summary_gives_back_what_was_measured_without_reading_the_file(
+def test_a_summary_gives_back_what_was_measured_without_reading_the_file_also_of_a_copied_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = plant_unit(tmp_path, "gpt2", "anger")
-    first = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
+    path = plant_unit(tmp_path / "one", "gpt2", "anger")
+    first = unit_measures(ResultsRoot(tmp_path / "one"), "gpt2", "anger")
     measured = count_measuring(monkeypatch)
-    second = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
-    assert same(first, second)
-    assert same(second, measure_file(path))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    for folder in ("one", "two"):
+        second = unit_measures(ResultsRoot(tmp_path / folder), "gpt2", "anger")
+        assert same(first, second)
+        assert same(second, measure_file(path))
+        assert not second.sites["resid_pre"].l2.flags.writeable
     assert measured == []
-    assert not second.sites["resid_pre"].l2.flags.writeable
 
 
 def _forge(summary: Path, scale: float = 1.0, **changes: Any) -> Path:
@@ -192,17 +194,6 @@ def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         unit_measures(root, "gpt2", "anger").sites["resid_pre"].l2, 2 * before, rtol=1e-5
     )
-
-
-def test_a_copied_folder_needs_no_measuring(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant_unit(tmp_path / "one", "gpt2", "anger")
-    unit_measures(ResultsRoot(tmp_path / "one"), "gpt2", "anger")
-    shutil.copytree(tmp_path / "one", tmp_path / "two")
-    measured = count_measuring(monkeypatch)
-    unit_measures(ResultsRoot(tmp_path / "two"), "gpt2", "anger")
-    assert measured == []
 
 
 @pytest.mark.parametrize(

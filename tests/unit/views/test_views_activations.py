@@ -164,15 +164,6 @@ def test_growth_has_a_panel_for_the_factor_and_one_for_the_share() -> None:
     assert "The stream grows most from layer 0 to 1" in said
 
 
-def test_the_nearest_prompts_leave_out_the_prompt_itself() -> None:
-    of = source()
-    found, _ = shown(of, "nearest", emotion="neutral", prompt="neutral-4", layer="2")
-    table = found.table
-    assert len(table) == 8
-    assert table["distance"].is_monotonic_increasing
-    assert not ((table["emotion"] == "neutral") & (table["prompt"] == "neutral-4")).any()
-
-
 def test_a_view_of_one_model_takes_the_first_one_chosen() -> None:
     of = source(gaussian_unit("anger"), gaussian_unit("anger", folder="pythia"))
     found, _ = shown(of, "heatmap", model=["pythia", "gpt2"])
@@ -197,10 +188,7 @@ def test_a_sentence_stands_over_the_classes() -> None:
         content=(1, 3),
         bos={},
         random_weights=False,
-        arrays={
-            "resid_pre.l2": norms,
-            "resid_pre.pooled": np.ones((4, 32), dtype=np.float32),
-        },
+        arrays={"resid_pre.l2": norms, "resid_pre.pooled": np.ones((4, 32), dtype=np.float32)},
         seconds=1.0,
     )
     of = Activations(results="r", units=units, typed=typed)

@@ -28,10 +28,7 @@ def test_every_strength_is_drawn_at_its_value(tables: Tables, measure: Measure) 
     table = tables["strength"]
     drawn = draw(strength.chart(strength.table(table, measure), measure))
     for site, emotion, trace in zip(
-        ["resid_pre"] * 2 + ["mlp_out"] * 2,
-        ["gratitude", "anger"] * 2,
-        lines(drawn),
-        strict=True,
+        ["resid_pre"] * 2 + ["mlp_out"] * 2, ["gratitude", "anger"] * 2, lines(drawn), strict=True
     ):
         rows = table[(table["site"] == site) & (table["emotion"] == emotion)]
         assert list(trace.y) == pytest.approx(rows[measure.name].tolist(), nan_ok=True)
@@ -94,9 +91,7 @@ def test_every_two_emotions_are_drawn_with_their_interval(tables: Tables) -> Non
         assert list(dot.x) == [row.balanced_accuracy]
 
 
-def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(
-    tables: Tables,
-) -> None:
+def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(tables: Tables) -> None:
     table = tables["strength"].replace({"emotion": {"anger": "<b>joy</b>"}})
     chart = strength.chart(strength.table(table, RELATIVE), RELATIVE)
     first, second, *_ = titles(draw(chart))

@@ -85,9 +85,7 @@ def test_no_text_turns_the_direction_of_what_follows(show: Callable[[str], str])
 def test_streamlit_directives_and_formulas_are_escaped() -> None:
     for text in (":red[word]", ":material/home:", "$x$", ":smile:"):
         assert not re.search(r"(?<!\\):[a-z]|(?<!\\)\$", md(text))
-
-
-def test_a_shortcode_is_broken_so_that_it_stays_text() -> None:
+    # A shortcode is broken so that it stays text.
     assert ":smile:" not in md("a:smile:b").replace("\\", "")
 
 
