@@ -1,5 +1,4 @@
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,14 @@ from emoact.jobs.launch import Started
 from emoact.jobs.progress import list_runs
 from emoact.views import text
 from tests.support.pages import ROOT
+from tests.support.planted import plant_grid
 from tests.support.planted_runs import plant_run
+from tests.support.stand_in_world import wait_for
 
 
 def ended(results: Path, run_id: str | None = None) -> None:
     """Wait until a run has ended, the newest where none is named."""
-    deadline = time.monotonic() + 60
-    while any(run.active for run in list_runs(results) if run_id in (None, run.id)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: not any(run.active for run in list_runs(results) if run_id in (None, run.id)))
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +40,13 @@ def results(good_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(text, "_FIGURE", re.compile("(?!)"))
     monkeypatch.chdir(ROOT)
     return folder
+
+
+@pytest.fixture
+def planted(results: Path) -> Path:
+    """The results folder with activations of one model."""
+    plant_grid(results, ["gpt2"], n_samples=3)
+    return results
 
 
 @pytest.fixture

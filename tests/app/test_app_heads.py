@@ -8,7 +8,6 @@ import pytest
 
 from emoact.views import heads
 from tests.support.pages import boxes, click, figure, open_page, words
-from tests.support.planted import plant_grid
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import plant_job
 
@@ -17,17 +16,15 @@ def test_an_empty_folder_says_what_the_page_needs() -> None:
     assert "there are none in" in words(open_page("heads"))
 
 
-def test_a_model_that_is_not_here_is_named_before_anything_starts(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
+def test_a_model_that_is_not_here_is_named_before_anything_starts(planted: Path) -> None:
     app = open_page("heads")
     assert "No direction was taken apart yet" in words(app)
     assert "This direction cannot be taken apart" in boxes(app)
     assert app.button(key="heads-start").disabled
 
 
-def test_the_map_greys_what_is_not_significant(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    saved = plant_heads(results)
+def test_the_map_greys_what_is_not_significant(planted: Path) -> None:
+    saved = plant_heads(planted)
     app = open_page("heads")
     said = words(app)
     # Each figure stands on the card, and nowhere else.
@@ -39,7 +36,6 @@ def test_the_map_greys_what_is_not_significant(results: Path) -> None:
     assert table.value["contrast"].tolist() == [0.1, -0.2, 1.2, 0.1]
     assert "contribution" in str(figure(app))
     app.toggle(key="clear").set_value(False).run()
-    assert not app.exception, app.exception
 
 
 def test_all_heads_are_drawn_where_none_is_significant(
@@ -53,9 +49,8 @@ def test_all_heads_are_drawn_where_none_is_significant(
     assert "No head differs from relabelled prompts" in str(figure(app))
 
 
-def test_every_view_of_a_result_is_drawn(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results, random_weights=True)
+def test_every_view_of_a_result_is_drawn(planted: Path) -> None:
+    plant_heads(planted, random_weights=True)
     rows = {}
     for view in ("heads", "components", "largest"):
         app = open_page("heads", view=view)
@@ -73,11 +68,10 @@ def test_every_view_of_a_result_is_drawn(results: Path) -> None:
     assert "neutral-0" in app.get("plotly_chart")[1].proto.spec
 
 
-def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results, "anger")
-    plant_heads(results, "gratitude")
-    plant_heads(results, "apology", version=0)
+def test_the_newest_result_is_shown_and_another_can_be_named(planted: Path) -> None:
+    plant_heads(planted, "anger")
+    plant_heads(planted, "gratitude")
+    plant_heads(planted, "apology", version=0)
     names = open_page("heads").selectbox(key="result").options
     # Figures of an earlier version are left out.
     assert not any("apology" in name for name in names)
@@ -87,9 +81,8 @@ def test_the_newest_result_is_shown_and_another_can_be_named(results: Path) -> N
     assert said.index("**anger**") < said.index("**gratitude**")
 
 
-def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
+def test_a_typed_sentence_shows_what_a_head_reads(planted: Path, stand_in: Path) -> None:
+    plant_heads(planted)
     app = open_page("heads", view="attention")
     assert app.selectbox(key="head").options == ["1.0", "0.1", "0.0", "1.1"]
     assert not app.get("plotly_chart")
@@ -104,14 +97,12 @@ def test_a_typed_sentence_shows_what_a_head_reads(results: Path, stand_in: Path)
     assert heads["head"].tolist() == [0, 1, 0, 1]
     assert heads["previous_mass"].tolist()[1] == pytest.approx(1.0)
     app.selectbox(key="head").set_value("0.1").run()
-    assert not app.exception, app.exception
     assert "0.00 bits" in words(app)
 
 
-def test_a_saved_prompt_shows_what_a_head_reads(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
-    plant_patterns(results)
+def test_a_saved_prompt_shows_what_a_head_reads(planted: Path) -> None:
+    plant_heads(planted)
+    plant_patterns(planted)
     app = open_page("heads", view="attention", text="anger: short", head="0.1")
     assert app.selectbox(key="text").options == ["typed sentence", "anger: short", "anger: long"]
     weights, heads = (table.value for table in app.dataframe)
@@ -121,10 +112,9 @@ def test_a_saved_prompt_shows_what_a_head_reads(results: Path) -> None:
     assert heads["previous_mass"].tolist() == pytest.approx([0.361, 1.0, 0.361, 1.0], abs=1e-3)
 
 
-def test_a_reduced_pattern_says_so_and_keeps_its_entropy(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
-    saved = plant_patterns(results, form="reduced")
+def test_a_reduced_pattern_says_so_and_keeps_its_entropy(planted: Path) -> None:
+    plant_heads(planted)
+    saved = plant_patterns(planted, form="reduced")
     app = open_page("heads", view="attention", text="anger: long", head="0.0")
     said = words(app)
     assert "Only the largest weights of each query were kept" in said
@@ -135,10 +125,9 @@ def test_a_reduced_pattern_says_so_and_keeps_its_entropy(results: Path) -> None:
     assert "The patterns of this prompt cannot be shown" in boxes(app)
 
 
-def test_the_lens_says_what_is_not_above_random(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
-    plant_lens(results)
+def test_the_lens_says_what_is_not_above_random(planted: Path) -> None:
+    plant_heads(planted)
+    plant_lens(planted)
     app = open_page("heads", view="lens")
     said = words(app)
     assert "raises ' thanks' and '<b>' most: not above random" in said
@@ -147,17 +136,15 @@ def test_the_lens_says_what_is_not_above_random(results: Path) -> None:
     assert figure(app)
 
 
-def test_a_direction_without_a_lens_offers_one_or_says_why_not(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
+def test_a_direction_without_a_lens_offers_one_or_says_why_not(planted: Path) -> None:
+    plant_heads(planted)
     app = open_page("heads", view="lens")
     assert "This direction has no logit lens" in boxes(app)
     assert app.button(key="lens-start").disabled
 
 
-def test_saved_prompts_are_listed_along_the_direction(results: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
+def test_saved_prompts_are_listed_along_the_direction(planted: Path) -> None:
+    plant_heads(planted)
     app = open_page("heads", view="projections")
     (table,) = app.dataframe
     assert set(table.value["side"]) == {"most", "least"}
@@ -167,13 +154,11 @@ def test_saved_prompts_are_listed_along_the_direction(results: Path) -> None:
     assert len(app.dataframe[0].value) == 12
 
 
-def test_a_typed_sentence_is_coloured_along_the_direction(results: Path, stand_in: Path) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    plant_heads(results)
+def test_a_typed_sentence_is_coloured_along_the_direction(planted: Path, stand_in: Path) -> None:
+    plant_heads(planted)
     app = open_page("heads", view="trajectory")
     app.text_input(key="sentence-text").set_value("how kind of you")
     click(app, "Look at the sentence")
-    assert not app.exception, app.exception
     (table,) = (each.value for each in app.dataframe)
     assert table["token"].tolist() == ["<|endoftext|>", "how", "kind", "of", "you"]
     assert table["part"].tolist() == ["template", *["text"] * 4]
@@ -184,7 +169,6 @@ def test_a_typed_sentence_is_coloured_along_the_direction(results: Path, stand_i
     # Another layer is another direction: the same sentence is read along it without a click.
     assert "layer 3" not in words(app)
     app.slider(key="layer").set_value(3).run()
-    assert not app.exception, app.exception
     (moved,) = (each.value for each in app.dataframe)
     steps = moved["projection"].diff().tolist()[2:]
     assert steps[0] == pytest.approx(-steps[1] / 2, rel=1e-3)
@@ -193,9 +177,8 @@ def test_a_typed_sentence_is_coloured_along_the_direction(results: Path, stand_i
 
 
 @pytest.mark.parametrize(("what", "shown"), [("heads", True), ("steer", False)])
-def test_the_page_watches_its_own_runs_alone(results: Path, what: str, shown: bool) -> None:
-    plant_grid(results, ["gpt2"], n_samples=3)
-    lock = plant_job(results, "running", kind="causes", request={"what": what})
+def test_the_page_watches_its_own_runs_alone(planted: Path, what: str, shown: bool) -> None:
+    lock = plant_job(planted, "running", kind="causes", request={"what": what})
     assert lock is not None
     assert ("Cancel run" in [button.label for button in open_page("heads").button]) == shown
     assert ("Cancel run" in [button.label for button in open_page("causes").button]) != shown
