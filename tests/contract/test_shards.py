@@ -96,11 +96,10 @@ def test_shards_wait_for_no_other_run_and_are_cancelled_and_resumed_together(wor
         assert main(words(world, model, "--shard", shard, "--run-id", "mine", "--detach")) == 0
     wait_for(lambda: set(states(world).values()) == {"running"})
     assert progress.read_run(world.results, "mine").state == "running"
-    results = ["--results", str(world.results)]
-    assert main(["runs", "cancel", "mine", *results]) == 0
+    assert main(["runs", "cancel", "mine", "--results", str(world.results)]) == 0
     assert set(states(world).values()) == {"cancelled"}
     gate.touch()
-    assert main(["runs", "resume", "mine", *results]) == 0
+    assert main(["runs", "resume", "mine", "--results", str(world.results)]) == 0
     assert set(states(world).values()) == {"finished"}
 
 

@@ -46,15 +46,10 @@ _ATTENTION = ("attn", "self_attn", "self_attention", "attention", "linear_attn",
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Result of one family.
+    """Differences of a family to Hugging Face by site, and the message where one is refused.
 
-    Attributes:
-        differences: Largest relative difference of a position to Hugging Face, by saved site.
-        plan: The plan that was chosen.
-        is_direct: Components whose hooks are not read were bypassed.
-        has: Sites whose hooks the model has.
-        is_parallel: The MLP does not read what the attention of its layer adds.
-        refusal: Message where a site, or the model, is refused; else empty.
+    `is_direct` where components whose hooks are not read were bypassed, `is_parallel` where the MLP
+    does not read what the attention of its layer adds.
     """
 
     differences: Mapping[SiteName, float]

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from emoact.analysis import room
-from emoact.analysis.transfer import TransferRequest, _computed, compute_transfer
+from emoact.analysis.transfer import Transferred, TransferRequest, _computed, compute_transfer
 from emoact.errors import RequestError
 from emoact.stats.across import transfer
 from emoact.stats.across.transfer_table import balanced
@@ -37,6 +37,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return first, second
 
 
+def transferred(folders: tuple[Path, Path], **changes: Any) -> Transferred:
+    source, target = map(str, folders)
+    return compute_transfer(TransferRequest(**{"source": source, "target": target, **changes}))
+
+
 def test_weighted_figures_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     scores = np.round(rng.normal(size=60), 1)
@@ -56,7 +61,7 @@ def vectors(folder: Path, emotion: str, layer: int) -> np.ndarray:
 
 def test_a_direction_of_the_first_folder_decides_on_the_second(folders: tuple[Path, Path]) -> None:
     first, second = folders
-    found = compute_transfer(TransferRequest(source=str(first), target=str(second)))
+    found = transferred(folders)
     assert found.labels == {"anger": "anger", "gratitude": "gratitude", "neutral": "neutral"}
     rows = found.tables["transfer_layers"]
     for layer in range(4):
@@ -79,8 +84,7 @@ def test_a_direction_of_the_first_folder_decides_on_the_second(folders: tuple[Pa
 def test_the_headline_is_the_median_over_the_middle_half_beside_the_best_words(
     folders: tuple[Path, Path],
 ) -> None:
-    first, second = folders
-    found = compute_transfer(TransferRequest(source=str(first), target=str(second)))
+    found = transferred(folders)
     whole, layers = found.tables["transfer"], found.tables["transfer_layers"]
     own = whole[(whole["emotion"] == "anger") & (whole["classifier"] == "lda")].iloc[0]
     band = layers[
@@ -98,10 +102,7 @@ def test_the_headline_is_the_median_over_the_middle_half_beside_the_best_words(
 
 
 def test_labels_are_matched_on_request_and_the_others_named(folders: tuple[Path, Path]) -> None:
-    first, second = (str(folder) for folder in folders)
-    found = compute_transfer(
-        TransferRequest(source=first, target=second, labels=label_pairs("anger=gratitude"))
-    )
+    found = transferred(folders, labels=label_pairs("anger=gratitude"))
     targets = found.tables["transfer"].set_index("emotion")["target"]
     assert set(targets.loc["anger"]) == {"gratitude"}
 
@@ -119,9 +120,8 @@ def test_labels_are_matched_on_request_and_the_others_named(folders: tuple[Path,
 def test_what_cannot_be_matched_is_named(
     folders: tuple[Path, Path], changes: dict[str, Any], message: str
 ) -> None:
-    first, second = (str(folder) for folder in folders)
     with pytest.raises(RequestError, match=message):
-        compute_transfer(TransferRequest(**{"source": first, "target": second, **changes}))
+        transferred(folders, **changes)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_folders_made_differently_are_refused_with_the_field(
 ) -> None:
     plant_scenarios(tmp_path, "gpt2", provenance=provenance, n_layers=4)
     with pytest.raises(RequestError, match=field):
-        compute_transfer(TransferRequest(source=str(folders[0]), target=str(tmp_path)))
+        transferred((folders[0], tmp_path))
 
 
 def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
@@ -156,7 +156,7 @@ def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
     )
     plant_scenarios(all_of_them, "gpt2", n=12, n_layers=4, noun="bread")
     with pytest.raises(RequestError, match=r"every prompt of anger, .* scenario"):
-        compute_transfer(TransferRequest(source=str(folders[0]), target=str(all_of_them)))
+        transferred((folders[0], all_of_them))
 
 
 def test_prompts_that_both_folders_have_are_not_tested(
@@ -164,12 +164,12 @@ def test_prompts_that_both_folders_have_are_not_tested(
 ) -> None:
     longer, same = tmp_path / "longer", tmp_path / "same"
     plant_scenarios(longer, "gpt2", n=18, n_layers=4)
-    found = compute_transfer(TransferRequest(source=str(folders[0]), target=str(longer)))
+    found = transferred((folders[0], longer))
     assert found.n_repeated == 3 * 12
     assert set(found.tables["transfer"]["n"]) == {2 * 6}
     plant_scenarios(same, "gpt2", n=12, n_layers=4)
     with pytest.raises(RequestError, match="every prompt of anger, gratitude, neutral"):
-        compute_transfer(TransferRequest(source=str(folders[0]), target=str(same)))
+        transferred((folders[0], same))
 
 
 def test_the_command_prints_the_answer_and_one_document(
@@ -192,8 +192,7 @@ def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
     plant_scenarios(
         tmp_path, "gpt2", n=15, n_layers=4, scenario=lambda i: f"u{i % 5}", noun="bread"
     )
-    request = TransferRequest(source=str(folders[0]), target=str(tmp_path))
-    found = compute_transfer(request)
+    found = transferred((folders[0], tmp_path))
     rows = found.tables["transfer"]
     assert set(rows["n_scenarios_least"]) == {5}
     assert set(rows["n"]) == {30}
@@ -207,9 +206,7 @@ def test_the_view_of_an_analysis_shows_the_same_figures(
     plant_analysis(folders[0])
     words = ("view", "transfer", "--results", first, "--json")
     shown = typed(*(*words, "--choice", f"to={second}", "map=anger=gratitude")).json
-    found = compute_transfer(
-        TransferRequest(source=first, target=second, labels=(("anger", "gratitude"),))
-    )
+    found = transferred(folders, labels=(("anger", "gratitude"),))
     expected = found.tables["transfer"].to_dict("records")
     assert [row["auroc"] for row in shown["rows"]] == [row["auroc"] for row in expected]
     assert "anger as gratitude" in " ".join(shown["answer"])
@@ -220,8 +217,7 @@ def test_the_view_of_an_analysis_shows_the_same_figures(
 def test_blocks_give_the_same_figures(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = (str(folder) for folder in folders)
-    whole = compute_transfer(TransferRequest(source=first, target=second, seed=7))
+    whole = transferred(folders, seed=7)
     seen = list[tuple[int, ...]]()
 
     def spied(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -233,7 +229,7 @@ def test_blocks_give_the_same_figures(
     monkeypatch.setattr(transfer, "BLOCK_NUMBERS", 90)
     monkeypatch.setattr(transfer, "auroc", spied)
     _computed.cache_clear()
-    parts = compute_transfer(TransferRequest(source=first, target=second, seed=7))
+    parts = transferred(folders, seed=7)
     assert set(seen) == {(1, 30), (3, 30)}
     for name, table in whole.tables.items():
         pd.testing.assert_frame_equal(table, parts.tables[name], check_exact=True)

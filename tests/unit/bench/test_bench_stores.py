@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from emoact.bench.clicks import click_times
-from emoact.cli import main
 from emoact.errors import RequestError
 from emoact.store.protocol import STORES
 from tests.support.planted_scenarios import plant_scenarios
@@ -25,10 +24,7 @@ def test_every_store_and_precision_is_measured(tmp_path: Path, typed: Typed) -> 
     for each in found:
         bound = BOUNDS[each["precision"]]
         assert 0.1 * bound <= each["relative_error"] <= bound
-
-
-def test_without_files_it_is_a_wrong_request(tmp_path: Path) -> None:
-    assert main(["bench", "--store", "--results", str(tmp_path)]) == 2
+    typed("bench", "--store", "--results", tmp_path / "without files", code=2)
 
 
 def test_clicks_are_refused_without_a_browser(

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from emoact.data import read_prompts
-from emoact.schema import Prompt
+from emoact.schema import Dataset, Prompt
 
 TWO = (
     Prompt(id="p0001", text="Thanks, Ann.", emotion="gratitude"),
@@ -20,6 +20,11 @@ TWO = (
 ONE = '{"text":"Thanks, Ann.","emotion":"gratitude"}'
 OTHER = '{"text":"Go away.","emotion":"anger"}'
 MORE = '{"emotion":"anger","text":"Go away.","id":null,"x":{"y":[1]}}'
+
+
+def read(path: Path, content: str) -> Dataset:
+    path.write_bytes(content.encode())
+    return read_prompts(path)
 
 
 @pytest.mark.parametrize(
@@ -42,9 +47,7 @@ MORE = '{"emotion":"anger","text":"Go away.","id":null,"x":{"y":[1]}}'
 def test_harmless_variants_of_one_file_give_the_same_prompts(
     tmp_path: Path, name: str, content: str
 ) -> None:
-    path = tmp_path / name
-    path.write_bytes(content.encode())
-    assert read_prompts(path).prompts == TWO
+    assert read(tmp_path / name, content).prompts == TWO
 
 
 def test_the_dataset_says_where_it_comes_from_and_the_hash_of_its_bytes(tmp_path: Path) -> None:
@@ -56,33 +59,27 @@ def test_the_dataset_says_where_it_comes_from_and_the_hash_of_its_bytes(tmp_path
 
 
 def test_all_fields_are_read_and_integers_become_identifiers(tmp_path: Path) -> None:
-    path = tmp_path / "p.jsonl"
     row = {"id": 12, "scenario_id": 0, "text": "a", "emotion": "怒り", "subset": "x", "lang": "ja"}
-    path.write_text(json.dumps(row))
-    (prompt,) = read_prompts(path).prompts
+    (prompt,) = read(tmp_path / "p.jsonl", json.dumps(row)).prompts
     assert prompt == Prompt(
         id="12", scenario_id="0", text="a", emotion="怒り", subset="x", lang="ja"
     )
 
 
 def test_labels_that_are_equal_after_normalisation_are_one_emotion(tmp_path: Path) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text("text,emotion\na,\u00e9mu\nb,e\u0301mu\n", encoding="utf-8")
-    assert read_prompts(path).emotions == ("\u00e9mu",)
+    found = read(tmp_path / "p.csv", "text,emotion\na,\u00e9mu\nb,e\u0301mu\n")
+    assert found.emotions == ("\u00e9mu",)
 
 
 def test_a_text_is_kept_character_by_character(tmp_path: Path) -> None:
     text = " e\u0301 \u2028 one\n\ttwo \U0001f600 \ufeff. "
-    path = tmp_path / "p.jsonl"
-    path.write_text(json.dumps({"text": text, "emotion": "a"}, ensure_ascii=False))
-    assert read_prompts(path).prompts[0].text == text
+    row = json.dumps({"text": text, "emotion": "a"}, ensure_ascii=False)
+    assert read(tmp_path / "p.jsonl", row).prompts[0].text == text
 
 
 def test_a_record_over_several_lines_keeps_later_line_numbers_right(tmp_path: Path) -> None:
-    path = tmp_path / "p.csv"
-    path.write_text('text,emotion\n"one\ntwo\nthree",a\nfour,a!\n')
     with pytest.raises(Exception, match="line 5: "):
-        read_prompts(path)
+        read(tmp_path / "p.csv", 'text,emotion\n"one\ntwo\nthree",a\nfour,a!\n')
 
 
 def test_parquet_with_categories_and_missing_values_is_read(tmp_path: Path) -> None:

@@ -10,15 +10,18 @@ from emoact.jobs.events import EventLog, read_events
 from tests.support.run_files import an_event, write_events
 
 
-def test_events_come_back_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.jsonl"
+
+
+def test_events_come_back_in_order(path: Path) -> None:
     events = (an_event("started"), an_event("note", 1.5, text="ünï\ncode"), an_event("turn"))
     write_events(path, *events)
     assert read_events(path) == events
 
 
-def test_a_line_without_its_end_waits_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_a_line_without_its_end_waits_for_it(path: Path) -> None:
     write_events(path, an_event("started"))
     whole = path.stat().st_size
     line = an_event("turn").to_line()
@@ -29,8 +32,7 @@ def test_a_line_without_its_end_waits_for_it(tmp_path: Path) -> None:
     assert read_events(path) == (an_event("started"), an_event("turn"))
 
 
-def test_lines_of_others_are_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_lines_of_others_are_passed_over(path: Path) -> None:
     write_events(path, an_event("started"))
     lines = [b"{}", b"\xff\xfe", b"[" * 100_000, b'{"kind": "party"}', b"null", b"NaN"]
     with path.open("ab") as file:
@@ -50,8 +52,7 @@ def _peak(read: Callable[[], object]) -> int:
 
 
 @pytest.mark.parametrize("filled", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_a_very_long_file_is_read_up_to_its_limit(tmp_path: Path, filled: bool) -> None:
-    path = tmp_path / "events.jsonl"
+def test_a_very_long_file_is_read_up_to_its_limit(path: Path, filled: bool) -> None:
     line = an_event("note", text="x" * 900).to_line()
     content = line * (180_000_000 // len(line) if filled else 3)
     with path.open("wb") as file:
@@ -63,8 +64,7 @@ def test_a_very_long_file_is_read_up_to_its_limit(tmp_path: Path, filled: bool) 
     assert len(found[0]) == (8_000_000 // len(line) if filled else 3)
 
 
-def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
+def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(path: Path) -> None:
     write_events(path, an_event("started"))
     with path.open("ab") as file:
         file.write(b'{"kind": "note", "fields": {"text": "' + b"x" * 5000)
@@ -75,9 +75,8 @@ def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(tmp_path: Pat
 
 
 def test_a_failed_append_leaves_no_part_of_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "events.jsonl"
     log = EventLog(path)
     log.append(an_event("started"))
     real, calls = os.pwrite, []

@@ -28,17 +28,15 @@ def story(tmp_path: Path) -> Snapshot:
     )
 
 
-def test_states_follow_the_events(tmp_path: Path) -> None:
+def test_states_follow_the_events_and_elapsed_time_never_runs_backwards(tmp_path: Path) -> None:
     before = Snapshot.before(a_config(tmp_path))
     assert before.state == "pending"
     assert before.after(an_event("turn")).state == "loading"
     assert story(tmp_path).state == "running"
+    assert story(tmp_path).ready_s == {"tiny": 3.0}
+    assert story(tmp_path).after(an_event("note", 1.0, text="late")).elapsed_s == 3.5
     ended = story(tmp_path).after(an_event("ended", 9.0, state="finished", error=None))
     assert (ended.state, ended.step, ended.elapsed_s) == ("finished", None, 9.0)
-
-
-def test_loading_is_timed_apart(tmp_path: Path) -> None:
-    assert story(tmp_path).ready_s == {"tiny": 3.0}
 
 
 def test_progress_and_saving_are_seen_on_the_unit(tmp_path: Path) -> None:
@@ -100,21 +98,13 @@ def test_a_unit_of_another_run_counts_as_skipped(tmp_path: Path) -> None:
     assert snapshot.tokens_done == 0
 
 
-def test_elapsed_time_never_runs_backwards(tmp_path: Path) -> None:
-    snapshot = story(tmp_path).after(an_event("note", 1.0, text="late"))
-    assert snapshot.elapsed_s == 3.5
-
-
 def test_a_snapshot_survives_its_file(tmp_path: Path) -> None:
     snapshot = story(tmp_path).after(an_event("note", 4.0, text="a remark"))
     assert decode(Snapshot, json.loads(json.dumps(asdict(snapshot)))) == snapshot
 
 
-def test_there_is_no_remaining_time_before_there_is_a_rate(tmp_path: Path) -> None:
+def test_the_remaining_time_is_tokens_left_over_the_rate_once_there_is_one(tmp_path: Path) -> None:
     assert remaining_seconds(story(tmp_path), a_config(tmp_path)) is None
-
-
-def test_the_remaining_time_is_tokens_left_over_the_rate(tmp_path: Path) -> None:
     snapshot = story(tmp_path).after(
         an_event("unit_progress", 5.5, **STARTED, samples_done=2, tokens_done=20)
     )

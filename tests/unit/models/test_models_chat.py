@@ -11,6 +11,7 @@ from tokenizers import normalizers
 from emoact.errors import RequestError
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
+from emoact.jobs.config import RunConfig
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models import chat_sandbox
 from emoact.models.chat import check_chat, read_template
@@ -30,6 +31,15 @@ def folder(path: Path, template: str | None, *, normalizer: object = None) -> Pa
     config = {"bos_token": "<s>"} if template is None else {"chat_template": template}
     (made / "tokenizer_config.json").write_text(json.dumps(config))
     return made
+
+
+def asked(made: Path) -> RunConfig:
+    dataset = made.with_name("prompts.tsv")
+    dataset.write_text("text\temotion\nThank you.\tanger\n")
+    options, results = ExtractionOptions(chat=ChatFormat()), made.with_name("results")
+    return prepare(
+        ExtractRequest(models=(str(made),), dataset=dataset, results=results, options=options)
+    )
 
 
 def test_text_is_the_user_turn_between_system_prompt_and_answer(tmp_path: Path) -> None:
@@ -67,15 +77,8 @@ def test_a_template_that_does_anything_else_is_refused_before_anything_is_writte
     template: str | None, reason: str, tmp_path: Path
 ) -> None:
     made = folder(tmp_path, template)
-    (tmp_path / "prompts.tsv").write_text("text\temotion\nThank you.\tanger\n")
-    request = ExtractRequest(
-        models=(str(made),),
-        dataset=tmp_path / "prompts.tsv",
-        results=tmp_path / "results",
-        options=ExtractionOptions(chat=ChatFormat()),
-    )
     with pytest.raises(RequestError, match=reason) as refused:
-        prepare(request)
+        asked(made)
     assert refused.value.remedy
     assert not (tmp_path / "results").exists()
 
@@ -86,15 +89,7 @@ def test_a_template_that_broke_after_the_request_is_refused_before_the_model_is_
     made = folder(tmp_path, None)
     template = made / "chat_template.jinja"
     template.write_text(PLAIN)
-    (tmp_path / "prompts.tsv").write_text("text\temotion\nThank you.\tanger\n")
-    config = prepare(
-        ExtractRequest(
-            models=(str(made),),
-            dataset=tmp_path / "prompts.tsv",
-            results=tmp_path / "results",
-            options=ExtractionOptions(chat=ChatFormat()),
-        )
-    )
+    config = asked(made)
     template.write_text("{{ raise_exception('not today') }}")
 
     def load(*_: object) -> NoReturn:

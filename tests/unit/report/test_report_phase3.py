@@ -33,6 +33,11 @@ def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SavedAnaly
     return folder, plant_analysis(folder)
 
 
+@pytest.fixture
+def folder(analysed: tuple[Path, SavedAnalysis]) -> Path:
+    return analysed[0]
+
+
 def shown(results: Path, lang: str) -> str:
     text = make_report(results, lang=lang).path.read_text()
     return html.unescape(
@@ -97,11 +102,7 @@ def section_of(folder: Path, name: str, table: str, **columns: float | str) -> S
     return next(section for section in sections if section.name == name)
 
 
-def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
-    folder, _ = analysed
-
+def test_a_score_correlation_corrected_by_almost_nothing_is_blank(folder: Path) -> None:
     def cells(score: float) -> set[str] | None:
         section = section_of(folder, "across", "across", score_corr=score)
         (drawn,) = (block for block in section.blocks if isinstance(block, Table))
@@ -114,29 +115,24 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(
 
 @pytest.mark.parametrize(("p", "said"), [(0.04, "better than chance"), (0.5, "cannot be shown")])
 def test_the_matching_of_classes_is_judged_beside_the_p_values(
-    analysed: tuple[Path, SavedAnalysis], p: float, said: str
+    folder: Path, p: float, said: str
 ) -> None:
     changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_p_match": p}
-    section = section_of(analysed[0], "across", "across", **changes)
+    section = section_of(folder, "across", "across", **changes)
     assert any(said in str(block) for block in section.blocks)
 
 
-def test_cell_of_an_order_without_a_threshold_has_its_auroc_interval_and_p(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
+def test_cell_of_an_order_without_a_threshold_has_its_auroc_interval_and_p(folder: Path) -> None:
     changes = {"auroc": 0.96, "auroc_low": 0.89, "auroc_high": 0.98, "p_order": 0.012}
     section = section_of(
-        analysed[0], "directions", "headline", verdict="order_only", one_sided="", **changes
+        folder, "directions", "headline", verdict="order_only", one_sided="", **changes
     )
     cells = [row[-1] for block in section.blocks if isinstance(block, Table) for row in block.rows]
     said = "order carries over, AUROC 0.96 [0.89, 0.98], p = 0.012; accuracy not shown"
     assert said in cells
 
 
-def test_every_view_of_the_report_stands_there_with_its_question(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
-    folder, _ = analysed
+def test_every_view_of_the_report_stands_there_with_its_question(folder: Path) -> None:
     english, japanese = shown(folder, "en"), shown(folder, "ja")
     views = [view for view in catalogue.of_analyses() if view.in_report]
     assert views
@@ -147,9 +143,8 @@ def test_every_view_of_the_report_stands_there_with_its_question(
 
 
 def test_a_view_that_has_no_japanese_is_shown_in_english_with_a_note(
-    analysed: tuple[Path, SavedAnalysis], monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = analysed
     frame = pd.DataFrame({"model": ["gpt2"], "value": [0.25]})
     added = View[Analysed](
         name="added",
@@ -170,10 +165,7 @@ def test_a_view_that_has_no_japanese_is_shown_in_english_with_a_note(
         assert ("この図の説明は英語のみ" in text) == (lang == "ja")
 
 
-def test_random_models_claim_nothing_and_are_not_counted(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
-    folder, _ = analysed
+def test_random_models_claim_nothing_and_are_not_counted(folder: Path) -> None:
     text = shown(folder, "en")
     assert "of 2 directions" in text  # anger and gratitude of gpt2 alone
     assert "random weights, no claim" in text

@@ -148,12 +148,7 @@ def test_a_unit_larger_than_the_disk_is_refused_at_once_and_leaves_nothing(
     status = os.statvfs(tmp_path)
     width = status.f_blocks * status.f_frsize // 4 + 1
     layout = ShardLayout(sites=("resid_pre",), n_layers=2, d_model=width, lengths=(1,))
-    parts: dict[str, Any] = {
-        "tokens": [np.zeros(1, dtype=np.int64)],
-        "token_strings": [["x"]],
-        "labels": ["joy"],
-        "metadata": {},
-    }
+    parts = sample_unit(lengths=(1,)).parts()
     with (
         pytest.raises(EmoactError, match=r"[\d,]+ bytes are needed and [\d,]+ bytes are free"),
         lay_out(tmp_path / "unit.pkl", layout=layout, **parts),

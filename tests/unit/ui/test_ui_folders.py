@@ -8,14 +8,10 @@ from emoact.store.layout import ResultsRoot, results_folders
 from emoact.ui.folders import made_folders, make_folder
 
 
-def test_the_folders_of_the_environment_in_order_and_each_once() -> None:
+def test_the_folders_of_the_environment_in_order_and_each_once_or_else_results() -> None:
     named = os.pathsep.join(["/b", "/a", "", "/b"])
     assert results_folders({"EMOACT_RESULTS": named}) == ["/b", "/a"]
-
-
-def test_without_any_the_folder_is_called_results() -> None:
-    assert results_folders({}) == ["results"]
-    assert results_folders({"EMOACT_RESULTS": ""}) == ["results"]
+    assert results_folders({}) == results_folders({"EMOACT_RESULTS": ""}) == ["results"]
 
 
 def test_the_small_example_beside_a_folder_can_be_picked(tmp_path: Path) -> None:
