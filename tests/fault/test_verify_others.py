@@ -92,7 +92,7 @@ def test_files_of_runs_from_before_there_were_hashes_are_read(world: World) -> N
 
 def test_a_flipped_bit_of_a_result_about_causes_is_found(tmp_path: Path) -> None:
     root = ResultsRoot(tmp_path)
-    saved = save_cause(root, "heads", {"layer": 3}, {"total": 1.5, "p": [0.25] * 10})
+    saved = save_cause(root, "example", {"layer": 3}, {"total": 1.5, "p": [0.25] * 10})
     assert codes(tmp_path) == []
     flips(saved.path, tmp_path, n=60)
 
