@@ -40,6 +40,14 @@ class Packed(Sequence[T]):
     def __len__(self) -> int:
         return len(self._edges) - 1
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Packed):
+            return NotImplemented
+        return self._edges == other._edges and self._texts == other._texts
+
+    def __hash__(self) -> int:
+        return hash(bytes(self._texts))
+
     @overload
     def __getitem__(self, row: SupportsIndex) -> T: ...
     @overload
