@@ -119,10 +119,12 @@ def _cards(results: str, source: Analysed, choice: Choice) -> None:
         return
     site, model = choice["site"][0], choice["model"]
     units = []
+    analysed = {(each.folder, each.emotion) for each in source.saved.inputs}
     for card in unit_cards(results):
         # Files of pooled vectors have no tokens to measure.
         with suppress(EmoactError):
-            if card.unit and card.file.folder == model:
+            own = card.file.folder == model and (model, card.file.emotion) in analysed
+            if card.unit and own:
                 units.append(measures(card.file))
     found = next(
         (

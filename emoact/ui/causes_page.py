@@ -77,6 +77,9 @@ def show(results: str) -> None:
             "the sentences of the others are measured beside 100 random directions of the same "
             "norm. No second model judges them."
         )
+    if is_at_work(results, watched):
+        st.caption(":material/schedule: A run is at work; its progress stands on top of this page.")
+        return
     _forms(results, files, source)
 
 

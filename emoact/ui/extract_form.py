@@ -34,6 +34,7 @@ from emoact.ui.prompt_data import (
     version_of,
 )
 from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
+from emoact.ui.reading import file_outlines
 from emoact.views.text import listed, md, mono, prose
 
 _CHOICES: tuple[tuple[str, str, Any, str], ...] = (
@@ -126,6 +127,13 @@ def show(results: str) -> None:
             _offer_both(asked)
     else:
         _expect(checked)
+        if checked.config is not None and _others(checked.config):
+            st.warning(
+                "This folder has files of another data set. An analysis takes the files of one; "
+                "extract this data set into a results folder of its own.",
+                icon=":material/warning:",
+            )
+            _offer_folder(asked)
     if st.button(
         _label(checked, asked),
         type="primary",
@@ -306,6 +314,19 @@ def _offer_both(asked: ExtractRequest) -> None:
             help="The files get a folder of their own, named by what differs, and stand beside the "
             "others on every page.",
         )
+    _offer_folder(asked)
+
+
+def _others(config: RunConfig) -> bool:
+    """True where files of these models in the folder were made from another data set."""
+    folders = {model.folder for model in config.models}
+    made = (each.unit for each in file_outlines(config.results) if each.file.folder in folders)
+    known = {(unit.configuration or {}).get("dataset") for unit in made if unit is not None}
+    return bool(known - {None, config.dataset.sha256})
+
+
+def _offer_folder(asked: ExtractRequest) -> None:
+    """The button that opens a results folder of its own, named after the data set."""
     first = Path(known_folders()[0])
     name = f"{first.absolute().name}-{Path(asked.dataset).stem}"
     if not is_id(name) or remote_of(ResultsRoot(first)) is not None:

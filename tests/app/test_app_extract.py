@@ -15,6 +15,7 @@ from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
 from tests.support.packaged import write_gguf
 from tests.support.pages import boxes, click, open_page, words
+from tests.support.planted import plant_grid
 from tests.support.planted_runs import plant_run
 from tests.support.stand_in_worker import WORKER
 
@@ -42,6 +43,22 @@ def test_the_button_says_what_happens_with_the_shipped_data() -> None:
     assert app.button(key="start").label == "Extract 200 prompts with smollm2\\-135m"
     assert not app.button(key="start").disabled
     assert "on disk" in words(app)
+
+
+def test_another_data_set_is_offered_a_folder_of_its_own(
+    results: Path, prompts: Path, model: Path
+) -> None:
+    app = open_page("extract", models=[str(model)], dataset=str(prompts))
+    assert not app.warning
+    # Other labels, so that no file is in the way, but none can be analysed together.
+    folder = words(app).partition("to `activations/")[2].partition("`")[0]
+    plant_grid(results, [folder], ["anger"])
+    app = open_page("extract", models=[str(model)], dataset=str(prompts))
+    assert "has files of another data set" in app.warning[0].value
+    app.button(key="own-folder").click().run()
+    assert app.session_state["results"] == f"{results}-prompts"
+    assert not app.warning
+    assert app.selectbox(key="dataset").value == str(prompts)
 
 
 def test_a_chat_format_is_offered_where_the_model_has_a_template(
