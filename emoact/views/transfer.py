@@ -130,9 +130,9 @@ def sentences(found: Transferred, site: str) -> list[str]:
 
 
 def _figure(row: pd.Series) -> str:
-    return (
-        f"{two(row['balanced_accuracy'])} [{two(row['balanced_low'])}, {two(row['balanced_high'])}]"
-    )
+    chance = "" if row["balanced_low"] > 0.5 else ", not shown to be above chance"
+    ends = f"[{two(row['balanced_low'])}, {two(row['balanced_high'])}]"
+    return f"{two(row['balanced_accuracy'])} {ends}{chance}"
 
 
 def _auroc(row: pd.Series) -> str:
@@ -208,7 +208,10 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     return [Caution(f"{prose(found.message)}. {prose(found.remedy or '')}".strip())]
 
 
-_REFUSED = "Nothing was tested, for the reason above."
+_REFUSED = (
+    "Nothing was tested, for the reason above. The field of labels takes pairs, those of these "
+    "data first; for the shipped data/contrast.jsonl gratitude=self_good, neutral=other_good."
+)
 _EMPTY = (
     "Nothing was tested yet. Extract another data set with the same model into a results folder of "
     "its own and name that folder above. For the shipped data/contrast.jsonl the labels "

@@ -196,7 +196,12 @@ def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
     rows = found.tables["transfer"]
     assert set(rows["n_scenarios_least"]) == {5}
     assert set(rows["n"]) == {30}
-    assert "there are too few scenarios" in " ".join(sentences(found, "resid_pre"))
+    said = " ".join(sentences(found, "resid_pre"))
+    assert "there are too few scenarios" in said
+    rows = found.tables["transfer"]
+    told = rows[rows["classifier"].isin(["mass_mean", "logistic", rows["baseline"].iloc[-1]])]
+    at_chance = sum(row["balanced_low"] <= 0.5 for row in told.to_dict("records"))
+    assert said.count("not shown to be above chance") == at_chance > 0
 
 
 def test_the_view_of_an_analysis_shows_the_same_figures(
