@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emoact.views.text import md, mono
 
@@ -65,6 +66,12 @@ def prefer_one(key: str, value: str, *, allowed: Iterable[str]) -> None:
         # Once a widget is bound to it, the parameter follows the widget and cannot be set.
         with suppress(StreamlitAPIException):
             st.query_params[key] = chosen
+
+
+def went_back() -> bool:
+    """True where a button of the browser, Back or Forward, asked for the page."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def ignore(parameter: str, reason: str) -> None:

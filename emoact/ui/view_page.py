@@ -123,7 +123,8 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     linked = marked is not None and name in _OF_PROMPT
     if marked is not None and linked and (linked := marked[_OF_PROMPT.index(name)] in allowed):
         start = marked[_OF_PROMPT.index(name)]
-    pinned = control.pinned or linked
+    # After Back and Forward the address counts, and what it does not name begins anew.
+    pinned = (control.pinned or linked) and not links.went_back()
     if control.kind == "text":
         return st.text_input(
             control.label, start, key=name, bind="query-params", width=control.width or "stretch"

@@ -9,7 +9,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from emoact.ui.frame import is_own
+from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
+from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server, serving
 from tests.support.sessions import Session, visit_together
 
@@ -182,3 +184,17 @@ def test_a_folder_stays_where_its_page_is_left_before_the_browser_knows_the_pick
     # Without being told the browser would draw the first folder, and ask for it at the next click.
     assert f'raw_value: "{other}"' in pickers[-1]
     assert "set_value: true" in pickers[-1]
+
+
+@pytest.mark.parametrize("page", ["directions", "distances", "across_models", "activations"])
+def test_a_page_is_whole_after_the_button_back(tmp_path: Path, page: str) -> None:
+    """The entry of the browser's history has no parameter of what the page has picked by itself."""
+    results = tmp_path / "results"
+    for model in ("gpt2", "pythia-160m"):
+        plant_scenarios(results, model)
+    plant_analysis(results)
+    session = Session(page=page, query="", goes_on=(page, ""), back=True)
+    with serving(results, tmp_path / "server.log") as server:
+        session.visit(server.url, seconds=30.0, runs=2)
+    assert session.runs == 2
+    assert session.failures == []

@@ -20,7 +20,7 @@ class Session:
     """One visitor of one page: every message the server sent as protobuf prints it, and failures.
 
     `remembers=False` does not look into the messages, which is dear; `goes_on` is what a browser
-    that knows no control yet asks for next.
+    that knows no control yet asks for next, `back` by the button of that name.
     """
 
     page: str
@@ -35,6 +35,7 @@ class Session:
     taken: list[tuple[int, str]] = field(default_factory=list)
     press: str = ""
     goes_on: tuple[str, str] | None = None
+    back: bool = False
     pages: list[str] = field(default_factory=list)
     _buttons: dict[str, str] = field(default_factory=dict)
     _parts: dict[str, float] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Session:
                 if self.goes_on and self.runs:
                     (self.page, self.query), self.goes_on = self.goes_on, None
                     self._hash = calc_hash(self.page)
-                    self._ask(connection)
+                    self._ask(connection, back=self.back)
                 now = time.monotonic()
                 for part, every in list(self._parts.items()):
                     if now >= due.setdefault(part, now + every):
@@ -75,7 +76,13 @@ class Session:
                         self._ask(connection, part)
 
     def _ask(
-        self, connection: ClientConnection, part: str = "", *, page: str = "", pressed: str = ""
+        self,
+        connection: ClientConnection,
+        part: str = "",
+        *,
+        page: str = "",
+        pressed: str = "",
+        back: bool = False,
     ) -> None:
         asked = BackMsg()
         state: Any = asked.rerun_script
@@ -83,6 +90,7 @@ class Session:
         state.page_name = self.page
         state.page_script_hash = page or self._hash
         state.fragment_id = part
+        state.is_history_navigation = back
         # A part that the clock draws again waits; a click would break into the script at work.
         state.is_auto_rerun = bool(part)
         if pressed:
