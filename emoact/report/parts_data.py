@@ -92,7 +92,8 @@ def _audit(audit: AuditReport, words: Words) -> list[Block]:
         accuracy, chance = (
             significant(n, 2) for n in (lexis.tests[0].value, lexis.tests[0].chance)
         )
-        answer = Marked(answer + words("audit.words", accuracy=accuracy, chance=chance))
+        p = _p(lexis.tests[0])
+        answer = Marked(answer + words("audit.words", accuracy=accuracy, chance=chance, p=p))
     table = words.table(
         ["aspect", "verdict", "eta", "p", "accuracy", "chance", "p"],
         [_audit_row(check, words) for check in audit.checks if check.aspect != "power"],

@@ -87,17 +87,17 @@ def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
 
 
 def times(view: RunView) -> dict[str, Any]:
-    """Rates and times of a run, and the time that no forward pass took."""
-    elapsed = view.summary.elapsed_s
+    """Rates and times of a run, and of an extraction the time that no forward pass took."""
+    elapsed, extracts = view.summary.elapsed_s, view.summary.kind == "extract"
     passes = sum(unit.seconds or 0.0 for unit in view.units if unit.state != "skipped")
     return {
         "run": view.id,
-        "prompts": view.summary.samples_done,
+        "prompts": view.summary.samples_done if extracts else None,
         "prompts/s": view.summary.samples_per_s,
         "tokens/s": view.summary.tokens_per_s,
         "elapsed, s": elapsed,
-        "in files, s": passes,
-        "loading, checks, waiting, s": None if elapsed is None else max(elapsed - passes, 0.0),
+        "in files, s": passes if extracts else None,
+        "loading, checks, waiting, s": max(elapsed - passes, 0.0) if elapsed and extracts else None,
         "expected, s": view.estimate.seconds if view.estimate else None,
         "attempts": view.attempt,
     }
@@ -123,7 +123,7 @@ def over_time(view: RunView, metric: str) -> pd.DataFrame:
 
 def _show_rates(views: Sequence[RunView]) -> None:
     st.subheader("Rates and times", anchor=False)
-    table = pd.DataFrame([times(view) for view in views])
+    table = pd.DataFrame([times(view) for view in views]).dropna(axis=1, how="all")
     st.dataframe(
         table,
         hide_index=True,
@@ -134,6 +134,8 @@ def _show_rates(views: Sequence[RunView]) -> None:
         placeholder=numbers.MISSING,
         alt="Rates and times of the runs",
     )
+    if all(view.summary.kind != "extract" for view in views):
+        return
     links.note_ignored("metric", _METRICS)
     metric = st.segmented_control(
         "Over time",

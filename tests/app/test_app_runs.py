@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from emoact.jobs.snapshot import RunError
 from emoact.schema import ExtractionOptions
 from tests.support.pages import click, figure, open_page, words
-from tests.support.planted_runs import plant_run
+from tests.support.planted_runs import JOB, plant_job, plant_run
 
 ONE = "20260131-140500-aaaa"
 TWO = "20260131-130500-bbbb"
@@ -160,6 +160,12 @@ def test_rates_of_several_runs_are_drawn_over_time_with_their_table(results: Pat
     app = open_page("runs", run=[ONE, TWO], metric="prompts")
     lines = [trace for trace in figure(app)["data"] if trace["name"] == TWO]
     assert lines[0]["y"] == [0.0, 20.0, 40.0, 60.0, 80.0]
+    # A run that extracts nothing was neither in files nor at anything beside them.
+    plant_job(results, "finished")
+    rates = open_page("runs", run=[ONE, JOB]).dataframe[2].value
+    assert rates["elapsed, s"].tolist() == [40.0, 20.0]
+    for column in ("prompts", "in files, s", "loading, checks, waiting, s"):
+        assert rates[column].isna().tolist() == [False, True], column
 
 
 def test_a_cancelled_run_says_what_is_computed_again(results: Path) -> None:
