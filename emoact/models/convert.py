@@ -111,11 +111,11 @@ def _write_directory(gguf: Path, work: Path, *, on_step: OnStep) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    with _read_once(gguf) as parsed:
-        config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, local_files_only=True
-        )
+    # In a folder of its own: transformers would add what lies beside the file, such as tokens.
+    with _read_once(gguf) as parsed, tempfile.TemporaryDirectory() as alone:
+        (Path(alone) / gguf.name).symlink_to(gguf.absolute())
+        config = AutoConfig.from_pretrained(alone, gguf_file=gguf.name, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(alone, gguf_file=gguf.name, local_files_only=True)
     tokenizer.save_pretrained(work)
     del tokenizer
     # Only names and shapes are needed; on this device the weights take no memory.

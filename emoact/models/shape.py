@@ -71,7 +71,7 @@ def check_files(directory: Path) -> None:
             f"{directory} holds an adapter (adapter_config.json), whose weights no hash would name",
             remedy="Save the model with its adapter merged into its weights, or remove that file.",
         )
-    for path in sorted(directory.iterdir()):
+    for path in sorted([*directory.iterdir(), *directory.glob("additional_chat_templates/*")]):
         if path.suffix not in _SMALL or path.is_dir():
             continue
         try:
@@ -133,6 +133,12 @@ def _refuse_remote_code(config: Mapping[str, Any], path: Path) -> None:
                     f"{path} requires code from the model's repository (auto_map), which emoact "
                     "does not run",
                     remedy="Use a model whose architecture is part of transformers.",
+                )
+            if "transformers_weights" in value:
+                raise RequestError(
+                    f"{path} names a file of weights itself (transformers_weights), which no hash "
+                    "would name",
+                    remedy="Call that file model.safetensors, and take the field out.",
                 )
             kernel = next((each for name in _KERNELS if "/" in str(each := value.get(name))), None)
             if kernel is not None:

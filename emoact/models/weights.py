@@ -35,24 +35,24 @@ class ChangedWeightsError(EmoactError):
 
 
 def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list[Path]:
-    """Weight files of a Hugging Face directory; reads the headers of safetensors files only.
+    """Weight files that transformers loads from a Hugging Face directory, in its order.
+
+    Only headers of safetensors files are read. Where a directory has `model.safetensors` and an
+    index, or both of pickles, transformers takes the single file, and so the hash is of that.
 
     Raises:
         IncompleteError: One is missing, cut off, or lacks a tensor that the index says it has.
         RequestError: There are none, the index names other files than safetensors of its own
             folder, or they are pickles and `allow_pickle_weights` is False.
     """
+    single = directory / "model.safetensors"
+    if single.is_file():
+        _tensors(single)
+        return [single]
     index = directory / "model.safetensors.index.json"
     if index.is_file():
         places = _places(index)
-        names = sorted(set(places.values()))
-        # Unlike Path, it takes a name of any length.
-        missing = [each for each in names if not os.path.isfile(directory / each)]  # noqa: PTH113
-        if missing:
-            raise IncompleteError(
-                f"{directory} lacks {len(missing)} of {len(names)} weight files: {missing[0]:.100}",
-                remedy="The download is incomplete; fetch the model again.",
-            )
+        names = _present(directory, places)
         held = {name: _tensors(directory / name) for name in names}
         for tensor, name in places.items():
             if tensor not in held[name]:
@@ -61,14 +61,13 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
                     remedy=_AGAIN,
                 )
         return [directory / name for name in names]
-    single = directory / "model.safetensors"
-    if single.is_file():
-        _tensors(single)
-        return [single]
     pickled = sorted(directory.glob("pytorch_model*.bin"))
-    if pickled and allow_pickle_weights:
-        return pickled
-    if pickled:
+    parts = directory / "pytorch_model.bin.index.json"
+    if allow_pickle_weights and (directory / "pytorch_model.bin").is_file():
+        return [directory / "pytorch_model.bin"]
+    if allow_pickle_weights and parts.is_file():
+        return [directory / name for name in _present(directory, _places(parts, ".bin"))]
+    if pickled and not allow_pickle_weights:
         raise RequestError(
             f"{directory} has its weights as a pickle ({pickled[0].name}), which can run code",
             remedy="Convert them to safetensors, or pass --allow-pickle-weights if you trust them.",
@@ -80,17 +79,30 @@ def weight_files(directory: Path, *, allow_pickle_weights: bool = False) -> list
     )
 
 
-def _places(index: Path) -> dict[str, str]:
+def _present(directory: Path, places: Mapping[str, str]) -> list[str]:
+    """Names of an index, whose files are all there."""
+    names = sorted(set(places.values()))
+    # Unlike Path, it takes a name of any length.
+    missing = [each for each in names if not os.path.isfile(directory / each)]  # noqa: PTH113
+    if missing:
+        raise IncompleteError(
+            f"{directory} lacks {len(missing)} of {len(names)} weight files: {missing[0]:.100}",
+            remedy="The download is incomplete; fetch the model again.",
+        )
+    return names
+
+
+def _places(index: Path, suffix: str = ".safetensors") -> dict[str, str]:
     try:
         # Files of the hub's cache are links.
         found = read_json(index, limit=_MAX_INDEX_BYTES, follow=True)["weight_map"]
         places = {str(tensor): name for tensor, name in found.items()}
     except (KeyError, AttributeError, TypeError, RequestError) as error:
-        raise RequestError(f"{index} is not a safetensors index: {error!r}") from error
+        raise RequestError(f"{index} is not a {suffix[1:]} index: {error!r}") from error
     for name in places.values():
         # A pickle among them would be loaded without being asked about.
-        if not isinstance(name, str) or not name.endswith(".safetensors"):
-            raise RequestError(f"{index} names {name!r:.100}, which is not a safetensors file")
+        if not isinstance(name, str) or not name.endswith(suffix):
+            raise RequestError(f"{index} names {name!r:.100}, which is not a {suffix[1:]} file")
         if Path(name).name != name:
             raise RequestError(f"{index} names a file outside its own folder: {name!r:.100}")
     return places

@@ -25,13 +25,14 @@ _OPEN = "open-folder"
 _NEW = "new-folder"
 _REFUSED = "new-folder-refused"
 _MOST, _LARGEST = 30, 100_000
-_RESULTS = {"activations", "runs", "manifest.json", "folders.json"}
+_RESULTS = {"activations", "runs", "datasets", "manifest.json", "folders.json"}
 
 
 def known_folders() -> list[str]:
     """The folders that the server was started with, then those that were made on a page."""
     started = results_folders()
-    made = [folder for folder in made_folders(started[0]) if Path(folder).is_dir()]
+    # A received list may name any folder beside the first one.
+    made = [folder for folder in made_folders(started[0]) if _holds_results(Path(folder))]
     return list(dict.fromkeys([*started, *made]))
 
 
@@ -149,5 +150,8 @@ def _holds_results(folder: Path) -> bool:
     """True for a folder that is empty or holds results; a link is none."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    names = {path.name for path in itertools.islice(folder.iterdir(), 1000)}
+    try:
+        names = {path.name for path in itertools.islice(folder.iterdir(), 1000)}
+    except OSError:
+        return False
     return not names or bool(names & _RESULTS)

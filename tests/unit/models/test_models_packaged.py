@@ -18,6 +18,7 @@ from emoact.models.install import ensure_model, install_packaged
 from emoact.models.registry import PackagedModel
 from emoact.models.resolve import resolve_model
 from emoact.models.weights import ChangedWeightsError, check_weights
+from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.packaged import (
     NAME,
     pip_environment,
@@ -178,7 +179,12 @@ def test_a_conversion_has_the_weights_and_tokens_that_transformers_reads(
     sha256 = hashlib.sha256(gguf.read_bytes()).hexdigest()
     left = converted_dir("0" * 64).with_name(".gguf-0123-abc")
     left.mkdir(parents=True)
+    # Of another model, as in a folder of downloads.
+    stranger = byte_tokenizer()
+    stranger.add_tokens(["bicycle"])
+    stranger.save(str(tmp_path / "tokenizer.json"))
     target = convert_gguf(gguf, sha256=sha256, weight_source="tests")
+    (tmp_path / "tokenizer.json").unlink()
     # What a killed installation of another model left.
     assert not left.exists()
     read: Any = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=gguf.name)

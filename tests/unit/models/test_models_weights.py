@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.request import ExtractRequest, prepare
@@ -140,6 +142,54 @@ def test_a_configuration_that_transformers_cannot_take_is_refused(
     (folder / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(EmoactError, match=r"could not be loaded: \w+Error"):
         load_model(resolve_model(str(folder)), ExtractionOptions())
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["beside an index", "by its index alone"])
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_the_hash_is_of_the_file_that_transformers_loads(
+    model: Path, tmp_path: Path, kind: str, alone: bool
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    name = "model.layers.1.mlp.down_proj.weight"
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    stem = "model" if kind == "safetensors" else "pytorch_model"
+    # Other numbers in each file; the part has a name that no pattern of names knows.
+    for number, each in enumerate([f"{stem}.{kind}", f"part-1.{kind}"][0 if alone else 1 :]):
+        of_file = {key: value + np.float32(number) for key, value in tensors.items()}
+        if kind == "bin":
+            torch.save({k: torch.from_numpy(v) for k, v in of_file.items()}, folder / each)
+        else:
+            save_file(of_file, folder / each, metadata={"format": "pt"})
+    places = dict.fromkeys(tensors, f"part-1.{kind}")
+    (folder / f"{stem}.{kind}.index.json").write_text(
+        json.dumps({"metadata": {}, "weight_map": places})
+    )
+    (file,) = weights.weight_files(folder, allow_pickle_weights=True)
+    read = load_file(file) if kind == "safetensors" else torch.load(file, weights_only=True)
+    loaded = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    np.testing.assert_array_equal(loaded[name].numpy(), np.asarray(read[name]))
+
+
+def test_what_lies_beside_the_weights_is_checked_before_they_are_loaded(
+    model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    source = resolve_model(str(folder))
+    (folder / "additional_chat_templates").mkdir()
+    template = folder / "additional_chat_templates" / "tool.jinja"
+    with template.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    with pytest.raises(RequestError, match=r"tool\.jinja has 1,099,511,627,776 bytes"):
+        load_model(source, ExtractionOptions())
+    template.unlink()
+    config = json.loads((folder / "config.json").read_text())
+    config["transformers_weights"] = "other.safetensors"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RequestError, match="which no hash would name"):
+        load_model(source, ExtractionOptions())
 
 
 def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(

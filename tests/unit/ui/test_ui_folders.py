@@ -5,7 +5,7 @@ import pytest
 
 from emoact.errors import RequestError
 from emoact.store.layout import ResultsRoot, results_folders
-from emoact.ui.folders import made_folders, make_folder
+from emoact.ui.folders import known_folders, made_folders, make_folder
 
 
 def test_the_folders_of_the_environment_in_order_and_each_once_or_else_results() -> None:
@@ -59,3 +59,15 @@ def test_a_damaged_list_names_no_folder_outside(tmp_path: Path, kept: str) -> No
     root.path.mkdir()
     root.folders.write_text(kept)
     assert made_folders(str(root.path)) in ([], [str(tmp_path / "kept")])
+
+
+def test_a_received_list_offers_no_folder_of_other_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "results"
+    monkeypatch.setenv("EMOACT_RESULTS", str(first))
+    made = make_folder(str(first), "mine")
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "to-a-friend.txt").touch()
+    ResultsRoot(first).folders.write_text('["letters", "mine"]')
+    assert known_folders() == [str(first), made]
