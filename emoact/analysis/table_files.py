@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,20 +58,22 @@ def write_table(folder: Path, name: str, table: pd.DataFrame, *, badges: Sequenc
     (folder / f"{name}.csv").write_text(csv_of(table, badges), encoding="utf-8")
 
 
-def csv_of(table: pd.DataFrame, badges: Sequence[str]) -> str:
+def csv_of(table: pd.DataFrame, badges: Sequence[str], shown: Callable[[str], str] = str) -> str:
     """A table in full, with the badges as a last column where there are any.
 
     A spreadsheet would compute a text that begins like a formula. Such a text gets an apostrophe.
+    `shown` is applied to every text and name of a column first.
     """
+
+    def harmless(cell: Any) -> Any:
+        text = shown(cell) if isinstance(cell, str) else cell
+        return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text
+
     rows = table.assign(badges="; ".join(badges)) if badges else table
     texts = rows.select_dtypes(["object", "string", "category"])
-    harmless = rows.assign(**{name: texts[name].map(_harmless) for name in texts})
-    harmless = harmless.rename(columns=_harmless)
-    return str(harmless.to_csv(index=False, lineterminator="\n"))
-
-
-def _harmless(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    clean = rows.assign(**{name: texts[name].map(harmless) for name in texts})
+    clean = clean.rename(columns=harmless)
+    return str(clean.to_csv(index=False, lineterminator="\n"))
 
 
 def missing_columns(data: bytes, name: str) -> tuple[str, ...]:

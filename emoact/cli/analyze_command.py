@@ -126,7 +126,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         say("the same files were analysed with the same settings before")
         if arguments.detach:
             found = prepared.existing.id
-            print_either(found, {"id": None, "existing": True, "analysis": found}, arguments.json)
+            print_either({"id": None, "existing": True, "analysis": found}, arguments.json, found)
         else:
             _print(prepared.existing, as_json=arguments.json, existing=True)
         return 0

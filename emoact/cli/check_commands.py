@@ -154,8 +154,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         tokenizer_json=tokenizer_json,
         on_step=lambda step: say(f"checking {step}"),
     )
-    text = command.render_text(report).removesuffix("\n")
-    print_either(text, report.to_json(), arguments.json)
+    print_either(report.to_json(), arguments.json, *command.lines_of(report))
     return 0 if report.ok else 1
 
 

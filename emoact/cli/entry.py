@@ -25,7 +25,7 @@ from emoact.cli import (
     transfer_command,
     view_command,
 )
-from emoact.cli.output import print_error, say
+from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.version import __version__
@@ -118,7 +118,7 @@ def _bring(arguments: argparse.Namespace) -> None:
 
         remote = remote_of(ResultsRoot(results))
         for error in remote.pull() if remote is not None else ():
-            say(f"not brought: {error}")
+            print_error(error, lead="not brought")
 
 
 def build_parser() -> Parser:

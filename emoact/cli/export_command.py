@@ -67,7 +67,7 @@ def _export(arguments: argparse.Namespace) -> int:
         written.append(str(write_steering_vector(out, vectors)))
     for badge in analysis.badges:
         say(f"! {badge}")
-    print_either("\n".join(written), {"files": written, **vectors.described}, arguments.json)
+    print_either({"files": written, **vectors.described}, arguments.json, *written)
     return 0
 
 

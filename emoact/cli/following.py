@@ -42,7 +42,7 @@ def start_and_follow(
         _say_started(started)
         if detach:
             print_either(
-                started.run_id, {"id": started.run_id, "existing": started.existing}, as_json
+                {"id": started.run_id, "existing": started.existing}, as_json, started.run_id
             )
             return 0
         view = follow(results, started.run_id)

@@ -104,7 +104,7 @@ def _install(arguments: argparse.Namespace) -> int:
     if ready.path is not None and ready.terms is not None:
         kept = [ready.path / Path(member).name for member in ready.terms.members]
         say(f"The {ready.terms.name} are kept in {kept[0]}.")
-    print_either(str(ready.path), _document(ready), arguments.json)
+    print_either(_document(ready), arguments.json, str(ready.path))
     return 0
 
 
@@ -112,7 +112,7 @@ def _path(arguments: argparse.Namespace) -> int:
     from emoact.models.resolve import resolve_model
 
     source = resolve_model(arguments.name)
-    print_either(str(installed(source)), _document(source), arguments.json)
+    print_either(_document(source), arguments.json, str(installed(source)))
     return 0
 
 

@@ -39,14 +39,14 @@ def print_json(document: Mapping[str, Any]) -> None:
     print("\n".join(lines))
 
 
-def print_line(text: str) -> None:
-    """Print a result of one or more lines."""
-    print("\n".join(map(visible, text.split("\n"))))
+def print_line(*lines: str) -> None:
+    """Print a result; each text is one line, whatever breaks lines in it."""
+    print("\n".join(map(visible, lines)))
 
 
-def print_either(text: str, document: Mapping[str, Any], as_json: bool) -> None:
-    """Print a document, or the text that stands for it in a shell."""
-    print_json(document) if as_json else print_line(text)
+def print_either(document: Mapping[str, Any], as_json: bool, *lines: str) -> None:
+    """Print a document, or the lines that stand for it in a shell."""
+    print_json(document) if as_json else print_line(*lines)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -59,22 +59,21 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_table(table: pd.DataFrame, path: str | None, *, badges: Sequence[str] = ()) -> None:
-    """Write a table as CSV into a file, atomically; without one, or for `-`, print it."""
+    """Write a table as CSV into a file, atomically; without one, or for `-`, print it.
+
+    What is printed has escapes in place of what would act on a terminal: a pipe may end in one.
+    """
     from emoact.analysis.table_files import csv_of
     from emoact.store.atomic import replace_atomically
 
-    text = csv_of(table, badges)
     if path in (None, "-"):
-        if sys.stdout.isatty():
-            print_line(text.removesuffix("\n"))
-        else:
-            sys.stdout.write(text)
+        sys.stdout.write(csv_of(table, badges, visible))
         return
     target = Path(os.path.realpath(str(path)))
     if is_there(target) and not target.is_file():
         raise RequestError(f"{path} is no regular file", remedy="Give --csv - for standard output.")
     with replace_atomically(target) as file:
-        file.write(text.encode())
+        file.write(csv_of(table, badges).encode())
     say(f"{len(table):,} rows in {path}")
 
 
@@ -86,28 +85,28 @@ def nothing_in(results: str, purpose: str = "") -> RequestError:
     )
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Print a message to standard error."""
-    print("\n".join(map(visible, text.split("\n"))), end=end, file=sys.stderr, flush=True)
+def say(*lines: str, end: str = "\n") -> None:
+    """Print a message to standard error; each text is one line, whatever breaks lines in it."""
+    print("\n".join(map(visible, lines)), end=end, file=sys.stderr, flush=True)
 
 
-def confirmed(question: str) -> bool:
+def confirmed(*question: str) -> bool:
     """True when the user answers yes; without a terminal no question is asked."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    say(f"{question} [y/N]", end=" ")
+    say(*question, end=" [y/N] ")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def ask_to_agree(question: AgreementError) -> None:
     """Raise the question unless the user can be asked and agrees."""
     accept = f" and accept the {question.terms}" if question.terms else ""
-    if not confirmed(f"{question.message}.\nDownload{accept}?"):
+    if not confirmed(f"{question.message}.", f"Download{accept}?"):
         raise question
 
 
-def print_error(error: EmoactError, *, as_json: bool) -> None:
+def print_error(error: EmoactError, *, as_json: bool = False, lead: str = "error") -> None:
     """Print an error with its remedy, as a message, and with `--json` as a document as well."""
     if as_json:
         print_json({"ok": False, "error": {"message": error.message, "remedy": error.remedy}})
-    say(f"error: {error}")
+    say(f"{lead}: {error.message}", *filter(None, [error.remedy]))

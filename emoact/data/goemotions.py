@@ -50,9 +50,9 @@ def has_label_columns(header: Iterable[str]) -> bool:
     return {"text", "id", *LABELS} <= set(header)
 
 
-def numbered_comments(lines: Iterable[str]) -> Iterator[Comment | Row]:
+def numbered_comments(lines: Iterable[tuple[int, str]]) -> Iterator[Comment | Row]:
     """Comments of the file without a header; a line of another shape comes back as it is."""
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         if not line.strip():
             continue
         text, *rest = line.rstrip("\r").split("\t")

@@ -61,15 +61,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_num
 
 def jsonl_rows(source: Source) -> Iterator[Row]:
     """One row for each line that is not blank; `RequestError` if a line is not a JSON object."""
-    # splitlines would also split at U+2028, which JSON strings may hold. A list of lines takes ten
-    # times as much memory as a file of nothing else.
-    text, number, end = decode(source), 1, 0
-    for line in re.finditer("[^\n]+", text):
-        number += text.count("\n", end, line.start())
-        end = line.end()
-        if line[0].strip(" \t\r"):
+    for number, line in _lines(decode(source)):
+        if line.strip(" \t\r"):
             where = f"line {number}"
-            value = _parse(source, line[0], where=where, jsonl=True)
+            value = _parse(source, line, where=where, jsonl=True)
             if isinstance(value, list) or _prompts_of(value) is not None:
                 raise source.refusal(
                     where,
@@ -77,6 +72,17 @@ def jsonl_rows(source: Source) -> Iterator[Row]:
                     remedy="Name the file .json if it is one list of objects.",
                 )
             yield _row(source, value, where)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Number and content of each line that is not empty."""
+    # splitlines would also split at U+2028, which JSON strings may hold. A list of lines takes ten
+    # times as much memory as a file of nothing else.
+    number, end = 1, 0
+    for line in re.finditer("[^\n]+", text):
+        number += text.count("\n", end, line.start())
+        end = line.end()
+        yield number, line[0]
 
 
 def json_rows(source: Source) -> Iterator[Row]:
@@ -216,7 +222,7 @@ def goemotions_rows(
     first = text[: text.find("\n") + 1 or None].rstrip("\n")
     if delimiter == "\t" and is_numbered(first):
         # Not by the csv module: this file does not quote its double quotes.
-        return single_labels(numbered_comments(text.split("\n")), several)
+        return single_labels(numbered_comments(_lines(text)), several)
     if not all(label in first for label in LABELS):
         return None
     (_, header), *rated = records(source, text, delimiter)

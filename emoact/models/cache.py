@@ -90,15 +90,20 @@ def known_sha256(path: Path) -> str | None:
     return remembered if re.fullmatch("[0-9a-f]{64}", remembered) else None
 
 
-def memory_of(path: Path, kind: str) -> Path:
+def memory_of(path: Path, kind: str, *others: Path) -> Path:
     """File that remembers something of a file in its present state, such as its hash.
 
+    `others` are the files besides that it was taken from.
+
     Raises:
-        OSError: The file is not there.
+        OSError: One of the files is not there.
     """
-    stat = path.stat()
-    state = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-    identity = json.dumps([os.fspath(path.resolve()), *state])
+    state: list[str | int] = []
+    for each in (path, *others):
+        stat = each.stat()
+        state += (os.fspath(each.resolve()), stat.st_size, stat.st_mtime_ns)
+        state += (stat.st_ctime_ns, stat.st_ino)
+    identity = json.dumps(state)
     return cache_root() / kind / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 

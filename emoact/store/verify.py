@@ -220,7 +220,8 @@ def _check_summaries(root: ResultsRoot, path: Path) -> Iterator[Finding]:
                 "summary_differs",
                 summary,
                 f"{changed[0]} is not what {path.name} holds ({len(changed)} arrays or fields)",
-                "Remove the file; it is written again when it is needed.",
+                "Remove the file; it is written again when it is needed. Start a dashboard that "
+                "showed it again.",
             )
 
 

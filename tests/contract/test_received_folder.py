@@ -30,7 +30,7 @@ from tests.support.run_files import a_config, in_state, make_run
 from tests.support.stand_in_world import World
 from tests.support.units import contract_metadata, write_rows
 
-ACTS = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u2028\u061c"
+ACTS = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u2028\u061c\x85\nforged\n"
 """Sets the title of a terminal, clears it, changes its colour, and turns or breaks a line."""
 
 
@@ -38,7 +38,8 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a command prints, of which nothing acts on a terminal."""
     main(list(words))
     out, err = capsys.readouterr()
-    assert not set(out + err) & set("\x1b\x07\x9b\u202e\u2028\u061c")
+    assert not set(out + err) & set("\x1b\x07\x9b\u202e\u2028\u061c\x85")
+    assert "forged" not in (out + err).split("\n")
     (out + err).encode()
     return out + err
 
@@ -52,18 +53,24 @@ def test_a_file_that_is_inspected_does_not_act_on_the_terminal(
     )
     metadata["provenance"] = {"weight_source": ACTS, "bos": {"token": ACTS}, ACTS: ACTS}
     path = write_rows(
-        tmp_path / "activations_anger.pkl",
+        tmp_path / "activations/gpt2/activations_anger.pkl",
         layout,
         lambda *_: np.ones((2, 2)),
         emotion="anger",
-        tokens=[ACTS, "a"],
+        tokens=["a", ACTS],
         metadata=metadata,
     )
     assert "\\x1b]0;title" in printed(capsys, "inspect", str(path))
     assert json.loads(printed(capsys, "inspect", str(path), "--json"))["n_samples"] == 1
-    odd = tmp_path / f"{ACTS}.pkl"
+    # Standard output is no terminal here, and a pipe may end in one; a file keeps the text.
+    where = ["--results", str(tmp_path)]
+    assert "\\x1b]0;title" in printed(capsys, "norms", "--by", "token", *where)
+    printed(capsys, "norms", "--by", "token", "--csv", str(tmp_path / "norms.csv"), *where)
+    assert ACTS in (tmp_path / "norms.csv").read_bytes().decode()
+    odd = path.with_name(f"activations_{ACTS}.pkl")
     odd.write_bytes(path.read_bytes().replace(b"gpt2", b"\x1b[1m"))
     assert "refused" in printed(capsys, "inspect", str(odd))
+    assert "activations_\\x1b]0;title" in printed(capsys, "verify", "--samples", "0", *where)
 
 
 def test_an_analysis_that_is_shown_does_not_act_on_the_terminal(
@@ -89,7 +96,7 @@ def test_a_log_does_not_act_on_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     directory = make_run(tmp_path, "foreign")
-    lines = f"one{ACTS}\n\x1b[31mtwo\x1b[0m\nthree\x9b2J\n\ud800\n"
+    lines = "one" + ACTS.replace("\n", "") + "\n\x1b[31mtwo\x1b[0m\nthree\x9b2J\n\ud800\n"
     directory.log_path.write_bytes(lines.encode(errors="surrogatepass"))
     where = ["--results", str(tmp_path)]
     assert "\ntwo\nthree2J\n" in printed(capsys, "runs", "logs", "foreign", *where)

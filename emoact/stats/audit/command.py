@@ -50,8 +50,8 @@ def run(
     )
 
 
-def render_text(report: AuditReport) -> str:
-    """Report as plain text, one verdict for each aspect."""
+def lines_of(report: AuditReport) -> list[str]:
+    """Report as lines of plain text, one verdict for each aspect."""
     counts = ", ".join(
         f"{emotion} {count}" for emotion, count in report.dataset["emotions"].items()
     )
@@ -66,7 +66,7 @@ def render_text(report: AuditReport) -> str:
         else f"{bad} of {len(report.checks)} checks found a confound: a direction may stand for it "
         "instead of the emotion."
     )
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _check_lines(check: Check) -> list[str]:

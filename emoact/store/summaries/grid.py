@@ -14,9 +14,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from emoact.errors import EmoactError, FileRefusedError
-from emoact.models.cache import file_sha256, known_sha256
+from emoact.models.cache import file_sha256, known_sha256, memory_of
 from emoact.schema import Finding
 from emoact.store.layout import ResultsRoot
 from emoact.store.parts import Part
@@ -48,10 +49,9 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
     path = root.unit_path(folder, emotion)
     for _ in range(_ATTEMPTS):
         sha256 = file_sha256(path)
-        measures = _open(root, sha256)
-        named = (path.parent.name, Part.of(emotion).emotion)
-        if measures and (measures.folder, measures.emotion) == named:
-            return measures
+        kept = _open(root, path, emotion, sha256)
+        if kept is not None:
+            return kept
         measures = measure_file(path)
         # A file that was replaced in between was hashed before and measured after.
         if file_sha256(path) == sha256:
@@ -65,8 +65,9 @@ def unit_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures:
 
 def kept_measures(root: ResultsRoot, folder: str, emotion: str) -> UnitMeasures | None:
     """Measures of one unit from its summary, without measuring; None without a summary."""
-    sha256 = known_sha256(root.unit_path(folder, emotion))
-    return None if sha256 is None else _open(root, sha256)
+    path = root.unit_path(folder, emotion)
+    sha256 = known_sha256(path)
+    return None if sha256 is None else _open(root, path, emotion, sha256)
 
 
 def known_measures(
@@ -85,13 +86,23 @@ def known_measures(
 def unit_outline(root: ResultsRoot, folder: str, emotion: str) -> Outline:
     """Outline of one unit, remembered or else from its summary or its file.
 
+    What a summary said is forgotten with the summary: a false one can be removed.
+
     Raises:
         FileRefusedError: The file cannot be trusted, or does not keep the contract.
         EmoactError: The file cannot be read.
     """
     measure = partial(unit_measures, root, folder, emotion)
     read = partial(known_measures, root, folder, emotion, measure=measure)
-    return outline_of(root.unit_path(folder, emotion), read)
+    path = root.unit_path(folder, emotion)
+
+    def place() -> Path:
+        sha256 = known_sha256(path)
+        return memory_of(
+            path, "outlines", *(summaries_of(root.summaries, sha256) if sha256 else ())
+        )
+
+    return outline_of(place, read)
 
 
 def remove_unused(root: ResultsRoot) -> None:
@@ -107,10 +118,13 @@ def remove_unused(root: ResultsRoot) -> None:
                 path.unlink()
 
 
-def _open(root: ResultsRoot, sha256: str) -> UnitMeasures | None:
-    for path in summaries_of(root.summaries, sha256):
+def _open(root: ResultsRoot, path: Path, emotion: str, sha256: str) -> UnitMeasures | None:
+    """Measures of the file at a path that has this hash, from a summary that names its unit."""
+    for summary in summaries_of(root.summaries, sha256):
         with contextlib.suppress(UnusableError):
-            return open_summary(path, sha256=sha256)
+            kept = open_summary(summary, sha256=sha256)
+            if (kept.folder, kept.emotion) == (path.parent.name, Part.of(emotion).emotion):
+                return kept
     return None
 
 
@@ -170,9 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         root = ResultsRoot(arguments.results)
         for folder, label, _ in root.units():
             # One at a time, and none kept: very many prompts are large together.
-            with contextlib.suppress(EmoactError):
-                unit_outline(root, folder, label)
-                unit_measures(root, folder, label)
+            for note in (unit_measures, unit_outline):
+                with contextlib.suppress(EmoactError):
+                    note(root, folder, label)
         remove_unused(root)
     except EmoactError as error:
         # No page waits for this process; a page that needs a measure reports the error itself.

@@ -11,7 +11,6 @@ from typing import Any
 
 from emoact.decode import decode, encode, read_json
 from emoact.errors import RequestError
-from emoact.models.cache import memory_of
 from emoact.store.summaries.measures import UnitMeasures
 from emoact.version import __version__
 
@@ -36,20 +35,24 @@ class Outline:
     emoact: str = __version__
 
 
-def outline_of(path: Path, read: Callable[[], UnitMeasures]) -> Outline:
-    """The outline of a file in its present state; it is read where none is remembered.
+def outline_of(place: Callable[[], Path], read: Callable[[], UnitMeasures]) -> Outline:
+    """The outline of a file; it is read where none is remembered.
+
+    Args:
+        place: Where the outline of the file in its present state is remembered, if anywhere.
+        read: Reads the file, or its summary.
 
     Raises:
         EmoactError: As `read` raises it.
     """
     with suppress(OSError, ValueError, RequestError):
-        said = read_json(memory_of(path, "outlines"), limit=_MOST_BYTES)
+        said = read_json(place(), limit=_MOST_BYTES)
         known = decode(Outline, said, where="the outline")
         if known.emoact == __version__:
             return known
     before = None
     with suppress(OSError):
-        before = memory_of(path, "outlines")
+        before = place()
     unit = read()
     found = Outline(
         n_samples=unit.n_samples,
@@ -60,7 +63,7 @@ def outline_of(path: Path, read: Callable[[], UnitMeasures]) -> Outline:
     )
     # Without the cache the file is read again next time; so is one that changed meanwhile.
     with suppress(OSError):
-        if before is not None and memory_of(path, "outlines") == before:
+        if before is not None and place() == before:
             before.parent.mkdir(parents=True, exist_ok=True)
             before.write_text(json.dumps(encode(found)), encoding="utf-8")
     return found

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emoact.data import read_prompts
 from emoact.data.source import Source
-from emoact.data.text_rows import jsonl_rows
+from emoact.data.text_rows import goemotions_rows, jsonl_rows
 from emoact.errors import RequestError
 from emoact.schema import check_emotion, normal
 from emoact.stats.audit.text import words_of
@@ -57,12 +57,15 @@ def test_json_of_few_bytes_cannot_stand_for_gigabytes(tmp_path: Path, value: str
 
 
 def test_line_breaks_take_no_list_of_lines(tmp_path: Path) -> None:
-    data = b"\n" * 4_000_000 + b'"x'
+    lines = b"\n" * 4_000_000
     tracemalloc.start()
     with pytest.raises(RequestError, match="line 4000001"):
-        list(jsonl_rows(Source(path=str(tmp_path), data=data, sha256="")))
+        list(jsonl_rows(Source(path=str(tmp_path), data=lines + b'"x', sha256="")))
+    numbered = Source(path=str(tmp_path), data=b"hi\t0\teew5j0j" + lines + b"x", sha256="")
+    rows, _ = goemotions_rows(numbered, delimiter="\t", several="first") or ([], ())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert rows[-1].where == "line 4000001"
     # The text, and the copy that the message takes from; a list has 8 bytes a line.
     assert peak < 20_000_000
 

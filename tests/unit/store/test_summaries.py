@@ -245,6 +245,7 @@ def test_an_outline_is_read_once_for_each_state_of_a_file(
     path = plant_unit(tmp_path / "results", "gpt2", "anger")
     root = ResultsRoot(tmp_path / "results")
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    unit_measures(root, "gpt2", "anger")
     first = unit_outline(root, "gpt2", "anger")
     assert (first.n_samples, first.n_layers) == (len(read(path).labels), read(path).n_layers)
     monkeypatch.setattr(grid, "known_measures", lambda *_, **__: pytest.fail("read again"))
@@ -260,6 +261,21 @@ def test_an_outline_is_read_once_for_each_state_of_a_file(
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(FileRefusedError):
         unit_outline(root, "gpt2", "anger")
+
+
+def test_what_a_false_summary_says_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = plant_unit(tmp_path / "results", "gpt2", "anger")
+    root = ResultsRoot(tmp_path / "results")
+    monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    for emotion, believed in (("joy", 5), ("anger", 9)):
+        other = plant_unit(tmp_path / "other", "gpt2", emotion, n_samples=9)
+        summary_file.save_summary(root.summaries, measure_file(other), sha256=sha256)
+        assert unit_outline(root, "gpt2", "anger").n_samples == believed
+    shutil.rmtree(root.summaries)
+    assert unit_outline(root, "gpt2", "anger").n_samples == 5
 
 
 def test_measures_outlive_the_removal_of_their_summary(kept: Kept) -> None:

@@ -10,7 +10,7 @@ from emoact.decode import decode
 from emoact.errors import CancelledError, RequestError
 from emoact.schema import Dataset, Prompt
 from emoact.stats.audit import AuditReport, Check, Test, audit_dataset
-from emoact.stats.audit.command import audit_in_child, render_text, run
+from emoact.stats.audit.command import audit_in_child, lines_of, run
 from scripts.calibrate_audit import fair_dataset
 from tests.support.loaded import loaded
 
@@ -85,15 +85,16 @@ def test_holm_corrects_over_all_tests_of_confounds(confounded: AuditReport) -> N
 def test_the_text_for_a_terminal_names_every_aspect_and_fits_its_width(
     confounded: AuditReport,
 ) -> None:
-    text = render_text(confounded)
+    lines = lines_of(confounded)
+    text = "\n".join(lines)
     for check in confounded.checks:
         assert check.title in text
     assert "WARNING  Punctuation separates the emotions" in text
     assert "ERROR    Duplicates: " in text
     assert "-> Close all versions of a scenario with the same mark" in text
-    assert max(map(len, text.splitlines()[1:])) <= 96
-    assert text.rstrip().splitlines()[-1].startswith("2 of ")
-    assert render_text(audit_dataset(fair_dataset(5))).endswith("No confound is shown.\n")
+    assert max(map(len, lines[1:])) <= 96
+    assert lines[-1].startswith("2 of ")
+    assert lines_of(audit_dataset(fair_dataset(5)))[-1] == "No confound is shown."
 
 
 def test_a_path_is_read_and_audited(tmp_path: Path) -> None:
