@@ -104,9 +104,12 @@ def test_a_run_that_is_killed_and_resumed_leaves_the_units_of_a_local_run(
     typed(*words(world, model, "--run-id", "mine", "--detach", results=URL))
     local = Path(results_folder(URL))
     wait_for(lambda: storage.find("shelf/results/records"))
-    worker = RunDirectory(local / "runs" / "mine").status().worker
+    directory = RunDirectory(local / "runs" / "mine")
+    worker = directory.status().worker
     assert worker is not None
     os.kill(worker.pid, signal.SIGKILL)
+    # The system takes a moment to end a process of this size.
+    wait_for(lambda: not directory.lock_is_held())
     assert len(storage.find("shelf/results/records")) < len(EMOTIONS)
     behave(model, pass_s=0.0)
     typed("runs", "resume", "mine", "--results", URL)
