@@ -59,7 +59,9 @@ def test_both_reports_are_made_and_open_without_a_network(
         page.get_by_role("button", name=f"Make the {name} report").click()
         # The preview is a frame of its own, after which the network never counts as idle.
         heading = {"en": "emoact: activations", "ja": "emoact: 内部活性"}[lang]
-        preview = page.frame_locator("iframe").frame_locator("iframe").locator("h1")
+        # For a moment the frame of the report before stands below the new one.
+        shown = page.frame_locator(f'iframe[title$="-{lang}.html"]')
+        preview = shown.frame_locator("iframe").locator("h1")
         expect(preview).to_contain_text(heading, timeout=40_000)
         with page.expect_download() as download:
             page.get_by_role("button", name="Download", exact=True).click()
