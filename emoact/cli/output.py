@@ -40,7 +40,7 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 
 def print_line(*lines: str) -> None:
-    """Print a result; each text is one line, whatever breaks lines in it."""
+    """Print a result; line breaks within a text are shown as escapes."""
     print("\n".join(map(visible, lines)))
 
 
@@ -86,7 +86,7 @@ def nothing_in(results: str, purpose: str = "") -> RequestError:
 
 
 def say(*lines: str, end: str = "\n") -> None:
-    """Print a message to standard error; each text is one line, whatever breaks lines in it."""
+    """Print a message to standard error; line breaks within a text are shown as escapes."""
     print("\n".join(map(visible, lines)), end=end, file=sys.stderr, flush=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
@@ -20,12 +19,11 @@ from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.models.registry import DEFAULT_MODEL, REGISTRY, configured
 from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processing
 from emoact.store import protocol
-from emoact.store.layout import ResultsRoot, is_id
-from emoact.store.remote import remote_of
+from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import error_box
 from emoact.ui.current_run import START, folded, launched, watch_run
-from emoact.ui.folders import known_folders, open_folder, results_folder
+from emoact.ui.folders import offer_folder
 from emoact.ui.prompt_data import (
     DEFAULT_DATASET,
     Version,
@@ -133,7 +131,7 @@ def show(results: str) -> None:
                 "extract this data set into a results folder of its own.",
                 icon=":material/warning:",
             )
-            _offer_folder(asked)
+            offer_folder(asked.dataset)
     if st.button(
         _label(checked, asked),
         type="primary",
@@ -314,7 +312,7 @@ def _offer_both(asked: ExtractRequest) -> None:
             help="The files get a folder of their own, named by what differs, and stand beside the "
             "others on every page.",
         )
-    _offer_folder(asked)
+    offer_folder(asked.dataset)
 
 
 def _others(config: RunConfig) -> bool:
@@ -323,24 +321,6 @@ def _others(config: RunConfig) -> bool:
     made = (each.unit for each in file_outlines(config.results) if each.file.folder in folders)
     known = {(unit.configuration or {}).get("dataset") for unit in made if unit is not None}
     return bool(known - {None, config.dataset.sha256})
-
-
-def _offer_folder(asked: ExtractRequest) -> None:
-    """The button that opens a results folder of its own, named after the data set."""
-    first = Path(known_folders()[0])
-    name = f"{first.absolute().name}-{Path(asked.dataset).stem}"
-    if not is_id(name) or remote_of(ResultsRoot(first)) is not None:
-        return
-    if Path(results_folder()).absolute() == first.absolute().parent / name:
-        return
-    st.button(
-        f"Extract into the results folder {md(name)}",
-        icon=":material/create_new_folder:",
-        key="own-folder",
-        on_click=open_folder,
-        args=(name,),
-        help="Makes this folder beside the first results folder, or opens it; the choices stay.",
-    )
 
 
 def _label(checked: Checked, asked: ExtractRequest) -> str:

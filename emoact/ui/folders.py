@@ -17,7 +17,7 @@ from emoact.store.layout import ResultsRoot, check_id, is_id, results_folders
 from emoact.store.remote import remote_of
 from emoact.ui import links
 from emoact.ui.boxes import error_box
-from emoact.views.text import mono, shortened
+from emoact.views.text import md, mono, shortened
 
 FOLDER = "results"
 """Parameter of the address that names the results folder."""
@@ -144,6 +144,24 @@ def open_folder(name: str) -> None:
         st.session_state[_NEW] = ""
     except EmoactError as error:
         st.session_state[_REFUSED] = error
+
+
+def offer_folder(dataset: str | os.PathLike[str]) -> None:
+    """The button that opens a results folder of its own, named after a data set."""
+    first = Path(known_folders()[0])
+    name = f"{first.absolute().name}-{Path(dataset).stem}"
+    if not is_id(name) or remote_of(ResultsRoot(first)) is not None:
+        return
+    if Path(results_folder()).absolute() == first.absolute().parent / name:
+        return
+    st.button(
+        f"Extract into the results folder {md(name)}",
+        icon=":material/create_new_folder:",
+        key="own-folder",
+        on_click=open_folder,
+        args=(name,),
+        help="Makes this folder beside the first results folder, or opens it; the choices stay.",
+    )
 
 
 def _holds_results(folder: Path) -> bool:

@@ -242,7 +242,8 @@ def _which(row: dict[Any, Any], name: str) -> str:
 
 def _corrected(row: dict[Any, Any]) -> str:
     """The p-value that the verdict is about; the intervals are those of single differences."""
-    if not math.isfinite(row["p_beyond"]):
+    # A table of an earlier version has no such column.
+    if not math.isfinite(row.get("p_beyond", math.nan)):
         return "."
     return f"; for all three {p_text(row['p_beyond'])}, corrected for all verdicts of the analysis."
 

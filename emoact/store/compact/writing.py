@@ -118,7 +118,7 @@ def _ahead(file: BinaryIO) -> Callable[[bytes], None]:
         nonlocal begun
         file.write(data)
         end = file.tell()
-        # Linux begins to write what it is told that nobody reads; macOS has no such call.
+        # Linux begins to write pages when told that they will not be read; macOS has no such call.
         if end - begun >= _BYTES_AHEAD and hasattr(os, "posix_fadvise"):
             file.flush()
             os.posix_fadvise(file.fileno(), begun, end - begun, os.POSIX_FADV_DONTNEED)

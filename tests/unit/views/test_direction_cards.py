@@ -73,3 +73,6 @@ def test_a_card_says_the_p_value_that_its_verdict_is_about(tables: Tables) -> No
             Source({**tables, "headline": headline}), a_choice(tables)
         ):
             assert card.lines[-1].endswith(said) == ends
+    del headline["p_beyond"]
+    (first, *_) = direction_answer.cards(Source({**tables, "headline": headline}), a_choice(tables))
+    assert first.lines[-1].endswith("over text baseline.")
