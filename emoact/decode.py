@@ -229,15 +229,8 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
         for name in needed:
             if name not in value:
                 raise _MisfitError(": this field is missing", f".{name}")
-        found = {}
-        for name, one in readers:
-            if name in value:
-                try:
-                    found[name] = one(value[name])
-                except _MisfitError as misfit:
-                    misfit.place.append(f".{name}")
-                    raise
-        return cls(**found)
+        stated = ((name, f".{name}", one, value[name]) for name, one in readers if name in value)
+        return cls(**_each(stated))
 
     return read
 

@@ -27,11 +27,6 @@ _KEYS = frozenset(
 _OLD = frozenset(b"FILSTUVdglp")
 
 
-def _constant(value: bool | None) -> Handler:
-    """Handler that pushes one value: NONE, NEWTRUE, NEWFALSE."""
-    return lambda machine: machine.stack.append(value)
-
-
 def _number(form: Struct) -> Handler:
     """Handler that pushes a number of fixed width: BININT, BININT2, BINFLOAT."""
 
@@ -108,19 +103,6 @@ def _mark(machine: Machine) -> None:
     machine.stack = []
 
 
-def _empty_list(machine: Machine) -> None:
-    machine.stack.append([])
-
-
-def _append(machine: Machine) -> None:
-    value = machine.stack.pop()
-    _extend(machine, [value])
-
-
-def _appends(machine: Machine) -> None:
-    _extend(machine, machine.pop_mark())
-
-
 def _extend(machine: Machine, values: list[Any]) -> None:
     target = machine.stack[-1]
     if type(target) is not list:
@@ -128,18 +110,9 @@ def _extend(machine: Machine, values: list[Any]) -> None:
     target.extend(values)
 
 
-def _empty_dict(machine: Machine) -> None:
-    machine.stack.append({})
-
-
 def _setitem(machine: Machine) -> None:
-    value = machine.stack.pop()
-    key = machine.stack.pop()
+    value, key = machine.stack.pop(), machine.stack.pop()
     _set(machine, [key, value])
-
-
-def _setitems(machine: Machine) -> None:
-    _set(machine, machine.pop_mark())
 
 
 def _set(machine: Machine, items: list[Any]) -> None:
@@ -158,10 +131,6 @@ def _set(machine: Machine, items: list[Any]) -> None:
         if type(key) is int and not -(1 << 63) <= key < 1 << 63:
             raise Refused("a dict key that is an integer beyond 64 bits")
         target[key] = items[at + 1]
-
-
-def _empty_tuple(machine: Machine) -> None:
-    machine.stack.append(())
 
 
 def _tuple(machine: Machine) -> None:
@@ -187,10 +156,6 @@ def _put(machine: Machine, index: int) -> None:
     machine.memo[index] = machine.stack[-1]
 
 
-def _memoize(machine: Machine) -> None:
-    machine.memo[len(machine.memo)] = machine.stack[-1]
-
-
 def _get(machine: Machine, index: int) -> None:
     try:
         machine.stack.append(machine.memo[index])
@@ -209,9 +174,9 @@ _KNOWN: dict[bytes, Handler] = {
     b"\x95": _frame,
     b".": _stop,
     b"(": _mark,
-    b"N": _constant(None),
-    b"\x88": _constant(True),
-    b"\x89": _constant(False),
+    b"N": lambda machine: machine.stack.append(None),
+    b"\x88": lambda machine: machine.stack.append(True),
+    b"\x89": lambda machine: machine.stack.append(False),
     b"J": _number(_I4),
     b"K": _binint1,
     b"M": _number(_U2),
@@ -225,20 +190,20 @@ _KNOWN: dict[bytes, Handler] = {
     b"C": _sized(_U1, _bytes),
     b"\x8e": _sized(_U8, _bytes),
     b"\x96": _sized(_U8, _bytes),
-    b"]": _empty_list,
-    b"a": _append,
-    b"e": _appends,
-    b"}": _empty_dict,
+    b"]": lambda machine: machine.stack.append([]),
+    b"a": lambda machine: _extend(machine, [machine.stack.pop()]),
+    b"e": lambda machine: _extend(machine, machine.pop_mark()),
+    b"}": lambda machine: machine.stack.append({}),
     b"s": _setitem,
-    b"u": _setitems,
-    b")": _empty_tuple,
+    b"u": lambda machine: _set(machine, machine.pop_mark()),
+    b")": lambda machine: machine.stack.append(()),
     b"t": _tuple,
     b"\x85": _tuple_of(1),
     b"\x86": _tuple_of(2),
     b"\x87": _tuple_of(3),
     b"q": _sized(_U1, _put),
     b"r": _sized(_U4, _put),
-    b"\x94": _memoize,
+    b"\x94": lambda machine: _put(machine, len(machine.memo)),
     b"h": _binget,
     b"j": _sized(_U4, _get),
     b"c": calls.push_global,
