@@ -25,6 +25,16 @@ _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
 
 
+class _Place:
+    """Path of a file or folder of a results folder."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, root: ResultsRoot, _owner: type) -> Path:
+        return root.inside(self._name)
+
+
 @dataclass(frozen=True, init=False)
 class ResultsRoot:
     """A results folder, which need not exist; every path it gives stays inside, links followed."""
@@ -42,93 +52,58 @@ class ResultsRoot:
             )
         object.__setattr__(self, "path", Path(text))
 
-    @property
-    def activations(self) -> Path:
-        """Folder of one folder per model."""
-        return self._inside("activations")
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the run directories."""
-        return self._inside("runs")
-
-    @property
-    def manifest(self) -> Path:
-        """The record of every acknowledged unit."""
-        return self._inside("manifest.json")
-
-    @property
-    def notes(self) -> Path:
-        """Notes of people on runs and analyses."""
-        return self._inside("notes.json")
-
-    @property
-    def folders(self) -> Path:
-        """Names of the results folders that pages have made beside this one."""
-        return self._inside("folders.json")
-
-    @property
-    def manifest_lock(self) -> Path:
-        """Held while the manifest is read, changed and replaced."""
-        return self._inside(".manifest.lock")
-
-    @property
-    def summaries(self) -> Path:
-        """Folder of the per-unit summaries that pages read."""
-        return self._inside("summaries")
-
-    @property
-    def analysis(self) -> Path:
-        """Folder of one folder per saved analysis."""
-        return self._inside("analysis")
-
-    @property
-    def causes(self) -> Path:
-        """Folder of one folder per result about causes."""
-        return self._inside("causes")
-
-    @property
-    def reports(self) -> Path:
-        """Folder of the written reports."""
-        return self._inside("reports")
-
-    @property
-    def datasets(self) -> Path:
-        """Folder of the data sets that were imported on a page."""
-        return self._inside("datasets")
-
-    @property
-    def partial(self) -> Path:
-        """Folder of work in progress; a run removes what it made there."""
-        return self._inside(".partial")
+    activations = _Place("activations")
+    """Folder of one folder per model."""
+    runs = _Place("runs")
+    """Folder of the run directories."""
+    manifest = _Place("manifest.json")
+    """The record of every acknowledged unit."""
+    notes = _Place("notes.json")
+    """Notes of people on runs and analyses."""
+    folders = _Place("folders.json")
+    """Names of the results folders that pages have made beside this one."""
+    manifest_lock = _Place(".manifest.lock")
+    """Held while the manifest is read, changed and replaced."""
+    summaries = _Place("summaries")
+    """Folder of the per-unit summaries that pages read."""
+    analysis = _Place("analysis")
+    """Folder of one folder per saved analysis."""
+    causes = _Place("causes")
+    """Folder of one folder per result about causes."""
+    reports = _Place("reports")
+    """Folder of the written reports."""
+    datasets = _Place("datasets")
+    """Folder of the data sets that were imported on a page."""
+    partial = _Place(".partial")
+    """Folder of work in progress; a run removes what it made there."""
 
     def run_dir(self, run_id: str) -> Path:
         """Directory of one run."""
-        return self._inside("runs", check_id(run_id, kind="run id"))
+        return self.inside("runs", check_id(run_id, kind="run id"))
 
     def analysis_dir(self, analysis_id: str) -> Path:
         """Directory of one saved analysis."""
-        return self._inside("analysis", check_id(analysis_id, kind="analysis id"))
+        return self.inside("analysis", check_id(analysis_id, kind="analysis id"))
 
     def causes_dir(self, name: str) -> Path:
         """Directory of one result about causes."""
-        return self._inside("causes", check_id(name, kind="id of a result about causes"))
+        return self.inside("causes", check_id(name, kind="id of a result about causes"))
 
     def controls_dir(self, key: str) -> Path:
         """Directory of the control extractions of one unit."""
-        return self._inside("controls", check_id(key, kind="key of control extractions"))
+        return self.inside("controls", check_id(key, kind="key of control extractions"))
 
     def file(self, name: str) -> Path:
         """A file by its path below the root, as the manifest and analyses name it."""
-        return self._inside(*PurePosixPath(name).parts)
+        return self.inside(*PurePosixPath(name).parts)
 
     def report_path(self, name: str) -> Path:
         """File of one written report."""
-        return self._inside("reports", check_id(name, kind="report name"))
+        return self.inside("reports", check_id(name, kind="report name"))
 
     def dataset_path(self, name: str) -> Path:
         """File of one imported data set."""
-        return self._inside("datasets", check_id(name, kind="data set name"))
+        return self.inside("datasets", check_id(name, kind="data set name"))
 
     def unit_name(self, folder: str, emotion: str, *, store: str | None = None) -> str:
         """Path of a unit's file relative to the root; its name in the manifest."""
@@ -140,12 +115,12 @@ class ResultsRoot:
         Without `store`, the file that is there in the order of `STORES`, and that of the default
         store where none is. An emotion whose parts are there has the ending of theirs.
         """
-        return self._inside(*self._unit(folder, emotion, store))
+        return self.inside(*self._unit(folder, emotion, store))
 
     def lock_path(self, folder: str, emotion: str) -> Path:
         """Held by the run that works on a unit."""
         _, folder, name = _unit_parts(folder, emotion, ".lock")
-        return self._inside(".partial", ".locks", folder, name)
+        return self.inside(".partial", ".locks", folder, name)
 
     def units(self) -> Iterator[tuple[str, str, Path]]:
         """Folder, label and path of every unit file on disk, in the order of their names.
@@ -157,7 +132,7 @@ class ResultsRoot:
             RequestError: A unit's folder or file is a link that leaves the root.
         """
         for folder in filter(is_folder_name, names_in(self.activations)):
-            names = names_in(self._inside("activations", folder))
+            names = names_in(self.inside("activations", folder))
             named = filter(None, map(protocol.split_unit_file_name, names))
             for label in dict.fromkeys(label for label, _ in named):
                 if _is_label(label):
@@ -209,12 +184,13 @@ class ResultsRoot:
 
     def labels_of(self, folder: str, emotion: str) -> list[str]:
         """Labels of the files of an emotion on disk: its own, and those of its parts."""
-        names = names_in(self._inside("activations", check_folder_name(folder)))
+        names = names_in(self.inside("activations", check_folder_name(folder)))
         named = (protocol.split_unit_file_name(name) for name in names)
         labels = dict.fromkeys(each[0] for each in named if each is not None)
         return [label for label in labels if Part.of(label).emotion == emotion]
 
-    def _inside(self, *parts: str) -> Path:
+    def inside(self, *parts: str) -> Path:
+        """A path below the root; `RequestError` if a link leads out of it."""
         path = self.path.joinpath(*parts)
         root, real = os.path.realpath(self.path), os.path.realpath(path)
         if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
