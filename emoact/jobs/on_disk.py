@@ -40,7 +40,7 @@ def units_on_disk(
             way; says what differs.
     """
     try:
-        known = manifest.load(root).units
+        known = manifest.load(root)
     except EmoactError as error:
         raise as_request_error(error) from error
     there = set()

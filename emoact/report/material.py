@@ -217,7 +217,7 @@ def _of_models(saved: Iterable[SavedCause], folders: Collection[str]) -> tuple[S
 
 
 def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:
-    known, there = manifest.load(root).units, labels_by_emotion(root)
+    known, there = manifest.load(root), labels_by_emotion(root)
     vocabularies: dict[str, int | None] = {}
     facts = []
     for unit in found:

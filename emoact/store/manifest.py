@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from emoact.decode import decode, encode, parsed, read_regular
@@ -71,21 +70,14 @@ class ManifestEntry:
         return dict(encode(self))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
-    """Every acknowledged unit of a results folder by its path within it, in the order of names."""
-
-    units: Mapping[str, ManifestEntry]
-
-
-def load(root: ResultsRoot) -> Manifest:
-    """The manifest; an empty one where nothing was ever saved.
+def load(root: ResultsRoot) -> dict[str, ManifestEntry]:
+    """Every acknowledged unit of a results folder by its path within it, in the order of names.
 
     Raises:
         EmoactError: It is damaged, or was written by a newer emoact.
     """
     units = _read(root)["units"]
-    return Manifest(units=MappingProxyType({name: _entry(root, units, name) for name in units}))
+    return {name: _entry(root, units, name) for name in units}
 
 
 def entry(root: ResultsRoot, folder: str, emotion: str) -> ManifestEntry | None:

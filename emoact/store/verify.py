@@ -21,7 +21,7 @@ from emoact.schema import Finding
 from emoact.store import manifest
 from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
-from emoact.store.manifest import Manifest, ManifestEntry
+from emoact.store.manifest import ManifestEntry
 from emoact.store.protocol import STORES, split_unit_file_name, store_of, unit_file_name
 from emoact.store.reading import problems_of
 from emoact.store.summaries.measures import differences_of
@@ -66,14 +66,14 @@ def verify_files(
     """Check every file of a results folder against its record and against itself."""
     root = ResultsRoot(results)
     findings: list[Finding] = []
+    known: dict[str, ManifestEntry] = {}
     try:
         known = manifest.load(root)
     except EmoactError as error:
         findings.append(_refused("manifest_damaged", root.manifest, error))
-        known = Manifest(units={})
     paths = {
         root.unit_path(entry.folder, entry.emotion, store=entry.store): entry
-        for entry in known.units.values()
+        for entry in known.values()
     }
     # Every file there is, acknowledged or not, and every acknowledged one, there or not.
     present = {path for _, _, path in root.units()}

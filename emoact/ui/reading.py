@@ -159,7 +159,7 @@ def unit_card(file: UnitFile) -> UnitCard:
 def recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
     """Units of the manifest; none where it is damaged, which the page Runs tells."""
     try:
-        return manifest.load(root).units
+        return manifest.load(root)
     except EmoactError:
         return {}
 

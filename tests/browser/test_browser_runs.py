@@ -60,7 +60,7 @@ def saved(results: Path, run_id: str) -> list[str]:
 
 def hashes(results: Path) -> dict[str, str]:
     """What the manifest acknowledges, by emotion."""
-    units = manifest.load(ResultsRoot(results)).units
+    units = manifest.load(ResultsRoot(results))
     return {entry.emotion: entry.sha256 for entry in units.values()}
 
 

@@ -257,7 +257,7 @@ def extract_again(results: Path) -> list[str]:
     """Extract the same once more; returns the keys of the units afterwards."""
     extractor = ActivationExtractor("lab/tiny", options=OPTIONS)
     extractor.extract_dataset(results.parent / "data.jsonl", results=results)
-    return [entry.key for entry in manifest.load(ResultsRoot(results)).units.values()]
+    return [entry.key for entry in manifest.load(ResultsRoot(results)).values()]
 
 
 def test_the_hash_of_the_weights_is_part_of_the_key_and_units_from_before_are_still_skipped(
@@ -265,7 +265,7 @@ def test_the_hash_of_the_weights_is_part_of_the_key_and_units_from_before_are_st
 ) -> None:
     shutil.copy(saved.parent / "data.jsonl", results.parent / "data.jsonl")
     root = ResultsRoot(results)
-    entries = manifest.load(root).units.values()
+    entries = manifest.load(root).values()
     stated = {entry.configuration["weight_sha256"] for entry in entries}
     units = verify_files(results).units
     assert stated == {(unit.provenance or {})["weight_sha256"] for unit in units}

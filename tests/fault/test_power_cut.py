@@ -68,7 +68,7 @@ def test_a_power_cut_at_any_sync_loses_nothing_that_was_acknowledged(
 
 def _check(results: Path, saved: dict[str, str], *, was_started: bool) -> None:
     root = ResultsRoot(results)
-    units = {entry.emotion: entry for entry in manifest.load(root).units.values()}
+    units = {entry.emotion: entry for entry in manifest.load(root).values()}
     for emotion, sha256 in saved.items():
         assert units[emotion].sha256 == sha256
     for entry in units.values():

@@ -78,7 +78,7 @@ class Scene:
         """What the manifest lists, all of it there and whole."""
         found = {}
         root = ResultsRoot(self.world.results)
-        for entry in manifest.load(root).units.values():
+        for entry in manifest.load(root).values():
             state = manifest.unit_state(root, entry.folder, entry.emotion, key=entry.key)
             assert state == "saved", f"{entry.emotion} was acknowledged and is {state}"
             found[entry.emotion] = entry.sha256

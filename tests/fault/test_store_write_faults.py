@@ -111,7 +111,7 @@ class Scene:
             old = self.hashes[OLD][emotion] if self._template else None
             if _hash(self.results, emotion) != (self.hashes[NEW][emotion] if is_new else old):
                 found.append(f"{emotion} is torn or gone")
-        listed = manifest.load(root).units
+        listed = manifest.load(root)
         found += [
             f"{name} is listed and gone" for name in listed if not (root.path / name).exists()
         ]
@@ -404,7 +404,7 @@ def test_a_read_only_disk_is_a_wrong_request_that_shows_before_the_work(small_di
     assert refusal.value.exit_code == 2
     assert "--results" in (refusal.value.remedy or "")
     # Reading goes on: pages and checks work on a read-only disk.
-    assert len(manifest.load(root).units) == 2
+    assert len(manifest.load(root)) == 2
     key = unit_key_of("joy", OLD)
     assert manifest.unit_state(root, FOLDER, "joy", key=key) == "saved"
 

@@ -67,7 +67,7 @@ def test_a_file_that_another_run_is_recording_is_not_called_unknown(
     assert failures == []
     assert told.units[0] == ("unit_skipped", second.emotions[0])
     root = ResultsRoot(second.results)
-    written_by = {entry.emotion: entry.run_id for entry in manifest.load(root).units.values()}
+    written_by = {entry.emotion: entry.run_id for entry in manifest.load(root).values()}
     assert written_by[second.emotions[0]] == "r1"
     assert sorted(written_by) == sorted(second.emotions)
 
@@ -76,7 +76,7 @@ def test_a_file_that_no_run_is_recording_stays_in_the_way(world: World) -> None:
     model = world.model()
     first, second = (world.config(model, run_id=name) for name in ("r1", "r2"))
     run_units(first, reporter=Told(), plans={}, engine_for=numpy_engine)
-    for entry in manifest.load(ResultsRoot(first.results)).units.values():
+    for entry in manifest.load(ResultsRoot(first.results)).values():
         manifest.forget(ResultsRoot(first.results), entry.folder, entry.emotion)
     with pytest.raises(RequestError, match="no run acknowledged it"):
         run_units(second, reporter=Told(), plans={}, engine_for=numpy_engine)

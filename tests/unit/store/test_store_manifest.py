@@ -39,7 +39,7 @@ def root(tmp_path: Path) -> ResultsRoot:
 
 
 def test_a_folder_that_was_never_written_has_no_units(root: ResultsRoot) -> None:
-    assert dict(manifest.load(root).units) == {}
+    assert manifest.load(root) == {}
     assert manifest.entry(root, "gpt2", "joy") is None
     assert manifest.forget(root, "gpt2", "joy") is False
 
@@ -50,7 +50,7 @@ def test_the_latest_record_of_a_unit_is_found_until_it_is_forgotten(root: Result
     manifest.record(root, joy)
     manifest.record(root, anger)
     assert manifest.entry(root, "gpt2", "joy") == joy
-    assert list(manifest.load(root).units.values()) == [anger, joy]
+    assert list(manifest.load(root).values()) == [anger, joy]
     assert manifest.forget(root, "gpt2", "joy") is True
     assert manifest.entry(root, "gpt2", "joy") is None
     assert manifest.entry(root, "gpt2", "anger") == anger
@@ -228,7 +228,7 @@ def test_processes_that_record_at_once_lose_nothing(workers: int, root: ResultsR
     while any(process.poll() is None for process in processes):
         manifest.load(root)
     assert [process.wait() for process in processes] == [0] * workers
-    assert set(manifest.load(root).units) == {
+    assert set(manifest.load(root)) == {
         f"activations/m{worker}/activations_e{turn}.pkl"
         for worker in range(workers)
         for turn in (0, 1, 3, 4, 6, 7)
@@ -245,7 +245,7 @@ def test_a_pipe_in_its_place_is_an_error_and_does_not_block(tmp_path: Path) -> N
 def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
     (tmp_path / "kept.json").write_text('{"schema_version": 1, "units": {}}')
     (tmp_path / "manifest.json").symlink_to("kept.json")
-    assert manifest.load(ResultsRoot(tmp_path)).units == {}
+    assert manifest.load(ResultsRoot(tmp_path)) == {}
 
 
 def test_a_lock_that_hangs_ends_in_a_message(
@@ -258,7 +258,7 @@ def test_a_lock_that_hangs_ends_in_a_message(
         with pytest.raises(EmoactError, match="held by another process"):
             manifest.record(root, _entry())
     manifest.record(root, _entry())
-    assert len(manifest.load(root).units) == 1
+    assert len(manifest.load(root)) == 1
 
 
 def test_a_file_system_without_locks_is_refused_rather_than_trusted(
