@@ -32,9 +32,7 @@ def test_the_extractor_knows_its_model(extractor: emoact.ActivationExtractor) ->
     assert extractor.facts.self_check["additivity_error"] < 1e-5
 
 
-def test_one_text_gives_both_sites_of_every_layer(
-    extractor: emoact.ActivationExtractor, folder: Path
-) -> None:
+def test_one_text_gives_both_sites(extractor: emoact.ActivationExtractor, folder: Path) -> None:
     sample = extractor.extract("Thank you for the soup.")
     assert sample.token_strings[0] == "<|endoftext|>"
     shape = (3, len(sample.tokens), 32)
@@ -46,9 +44,7 @@ def test_one_text_gives_both_sites_of_every_layer(
         assert largest_difference(sample.mlp_output[layer], reference["mlp_out"][layer]) < 1e-5
 
 
-def test_several_texts_come_back_in_order_and_equal_to_each_alone(
-    extractor: emoact.ActivationExtractor,
-) -> None:
+def test_several_texts_equal_each_alone(extractor: emoact.ActivationExtractor) -> None:
     texts = ["Thank you for the soup.", "A", "You kept the keys again.", "Thank you for the keys."]
     samples = extractor.extract(texts)
     assert [sample.text for sample in samples] == texts
@@ -59,9 +55,7 @@ def test_several_texts_come_back_in_order_and_equal_to_each_alone(
     assert extractor.extract([]) == []
 
 
-def test_a_data_set_becomes_one_contract_pickle_per_emotion(
-    extractor: emoact.ActivationExtractor, tmp_path: Path
-) -> None:
+def test_a_data_set_becomes_pickles(extractor: emoact.ActivationExtractor, tmp_path: Path) -> None:
     data = tmp_path / "mine.jsonl"
     rows = [("joy", "We won the match."), ("joy", "You came."), ("fear", "Something moved.")]
     lines = [json.dumps({"text": text, "emotion": emotion}) for emotion, text in rows]
@@ -84,9 +78,7 @@ def test_a_data_set_becomes_one_contract_pickle_per_emotion(
     np.testing.assert_array_equal(read.mlp_output[2][0], saved["mlp_output"][2][0])
 
 
-def test_a_text_that_does_not_fit_is_refused_or_cut_on_request(
-    extractor: emoact.ActivationExtractor, folder: Path
-) -> None:
+def test_a_long_text_is_refused_or_cut(extractor: emoact.ActivationExtractor, folder: Path) -> None:
     long_text = "soup " * 200
     with pytest.raises(RequestError, match=r"tokens; tiny takes at most 96"):
         extractor.extract(long_text)

@@ -20,9 +20,7 @@ def traces(app: AppTest) -> list[dict[str, Any]]:
     return [trace for trace in figure(app)["data"] if trace.get("fill") != "toself"]
 
 
-def test_four_emotions_are_four_lines_for_each_site_at_the_planted_medians_beside_their_sink(
-    results: Path,
-) -> None:
+def test_emotions_are_lines_at_the_planted_medians_beside_their_sink(results: Path) -> None:
     plant_grid(results, ["gpt2"], n_samples=5)
     app = open_page("activations")
     drawn, answer = traces(app), app.markdown[0].value
@@ -71,9 +69,7 @@ def test_wrong_values_in_the_address_are_ignored_with_a_note(results: Path) -> N
     assert "`view=pie` in the address was ignored" in said
 
 
-def test_a_file_that_cannot_be_read_is_listed_with_its_reason_and_the_rest_is_drawn(
-    results: Path,
-) -> None:
+def test_a_file_that_cannot_be_read_is_listed_and_the_rest_drawn(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     (results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
     app = open_page("activations")
@@ -145,9 +141,7 @@ VIEWS = ("heatmap", "distribution", "dimensions", "growth", "prompt")
     ],
     ids=lambda chosen: "-".join(chosen.values()),
 )
-def test_each_view_draws_its_chart_with_a_table_of_what_it_draws_and_a_command(
-    results: Path, chosen: dict[str, str]
-) -> None:
+def test_each_view_has_chart_table_and_command(results: Path, chosen: dict[str, str]) -> None:
     plant_grid(results, ["gpt2", "pythia-160m"], n_samples=10)
     app = open_page("activations", model=["pythia-160m"], site=["mlp_out"], **chosen)
     # The default is left out of the address.

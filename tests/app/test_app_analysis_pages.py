@@ -111,9 +111,7 @@ def test_the_layer_of_matrices_and_points_stands_in_the_address(saved: SavedAnal
     assert app.dataframe[0].value["text"].str.contains("soup").all()
 
 
-def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
-    saved: SavedAnalysis,
-) -> None:
+def test_the_raw_cosine_of_different_widths_alone_is_refused(saved: SavedAnalysis) -> None:
     app = open_page("across_models", measure="raw_cos")
     assert not app.get("plotly_chart")
     assert "No raw cosine: the widths differ (8, 6)" in words(app)
@@ -126,9 +124,7 @@ def test_the_raw_cosine_of_different_widths_is_refused_and_the_others_work(
     assert plan["cka"].notna().all()
 
 
-def test_another_results_folder_is_tested_from_the_page(
-    saved: SavedAnalysis, tmp_path: Path
-) -> None:
+def test_another_results_folder_is_tested(saved: SavedAnalysis, tmp_path: Path) -> None:
     app = open_page("directions", view="transfer", model="gpt2")
     assert "Nothing was tested yet" in words(app)
     plant_scenarios(tmp_path, "gpt2", n=15, noun="bread")
@@ -166,9 +162,7 @@ def test_wrong_values_in_the_address_are_ignored_with_a_note(
     assert len(app.get("plotly_chart")) == 1
 
 
-def test_units_made_differently_are_refused_and_an_override_is_marked_everywhere(
-    results: Path,
-) -> None:
+def test_units_made_differently_are_refused_and_an_override_is_marked(results: Path) -> None:
     plant_scenarios(results, "gpt2")
     plant_scenarios(results, "other", provenance={"dtype": "bfloat16"})
     app = open_page("directions")
@@ -193,18 +187,14 @@ def test_random_weights_mark_the_page_and_the_image(saved: SavedAnalysis) -> Non
     assert "random weights, which say nothing about emotion: other" in caption(app)
 
 
-def test_a_copied_folder_is_as_fresh_as_the_one_it_was_copied_from(
-    saved: SavedAnalysis, results: Path
-) -> None:
+def test_a_copied_folder_is_as_fresh_as_its_original(saved: SavedAnalysis, results: Path) -> None:
     # A copy has later times and the same content.
     for each in saved.inputs:
         os.utime(results / each.file, (time.time() + 3600, time.time() + 3600))
     assert "since this analysis was made" not in words(open_page("directions"))
 
 
-def test_files_that_were_written_again_or_added_are_named(
-    saved: SavedAnalysis, results: Path
-) -> None:
+def test_files_written_again_or_added_are_named(saved: SavedAnalysis, results: Path) -> None:
     assert "since this analysis was made" not in words(open_page("directions"))
     plant_scenarios(results, "gpt2", ["anger"], change=lambda rows, *_: rows.__imul__(2))
     plant_scenarios(results, "gpt2", ["joy"])
@@ -230,9 +220,7 @@ def test_directions_are_offered_as_files(saved: SavedAnalysis) -> None:
     assert any(label.startswith("resid_pre (") for label in labels)
 
 
-def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
-    saved: SavedAnalysis,
-) -> None:
+def test_choices_of_a_page_do_not_break_one_that_has_none_of_them(saved: SavedAnalysis) -> None:
     app = open_page("across_models", measure="procrustes")
     for page in ("directions", "distances", "activations", "directions"):
         app.switch_page(f"pages/{page}.py").run()
@@ -248,9 +236,7 @@ def test_choices_of_one_page_do_not_break_another_that_has_none_of_them(
         ("procrustes", f"prompts re-paired {FAST.n_rotations} times"),
     ],
 )
-def test_a_caption_counts_the_draws_of_the_analysis(
-    saved: SavedAnalysis, measure: str, said: str
-) -> None:
+def test_a_caption_counts_the_draws(saved: SavedAnalysis, measure: str, said: str) -> None:
     shown = caption(open_page("across_models", measure=measure))
     assert said in " ".join(shown.split("<br>"))
     assert f"{FAST.n_permutations:,} permutations" not in shown
@@ -262,9 +248,7 @@ def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) ->
     assert "in the address was ignored" not in words(app)
 
 
-def test_an_analysis_is_named_by_its_note_date_and_content(
-    saved: SavedAnalysis, results: Path
-) -> None:
+def test_an_analysis_is_named_by_note_date_and_content(saved: SavedAnalysis, results: Path) -> None:
     write_note(str(results), saved.id, "pilot")
     app = open_page("directions")
     (label,) = app.selectbox(key="analysis").options

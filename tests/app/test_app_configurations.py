@@ -54,9 +54,7 @@ def test_norms_draw_both_configurations_by_what_differs(results: Path) -> None:
 
 
 @pytest.mark.parametrize("view", ["separation", "strength", "stability"])
-def test_a_second_configuration_is_drawn_in_the_panels_of_the_first(
-    results: Path, view: str
-) -> None:
+def test_a_second_configuration_is_drawn_beside_the_first(results: Path, view: str) -> None:
     saved = analysis_of(results, PLAIN, OTHER)
     alone = open_page("directions", view=view, analysis=saved.id, model=PLAIN)
     app = open_page("directions", view=view, analysis=saved.id, model=PLAIN, beside=OTHER)

@@ -9,9 +9,7 @@ from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import World
 
 
-def test_controls_are_offered_with_their_cost(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_controls_are_offered_at_a_cost(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(world.results))
     config = world.config(world.model())
     launch.start(config)

@@ -45,9 +45,7 @@ def test_the_button_says_what_happens_with_the_shipped_data() -> None:
     assert "on disk" in words(app)
 
 
-def test_another_data_set_is_offered_a_folder_of_its_own(
-    results: Path, prompts: Path, model: Path
-) -> None:
+def test_another_data_set_gets_its_own_folder(results: Path, prompts: Path, model: Path) -> None:
     app = open_page("extract", models=[str(model)], dataset=str(prompts))
     assert not app.warning
     # Other labels, so that no file is in the way, but none can be analysed together.
@@ -61,9 +59,7 @@ def test_another_data_set_is_offered_a_folder_of_its_own(
     assert app.selectbox(key="dataset").value == str(prompts)
 
 
-def test_a_chat_format_is_offered_where_the_model_has_a_template(
-    prompts: Path, model: Path, started: list[RunConfig]
-) -> None:
+def test_a_chat_format_is_offered(prompts: Path, model: Path, started: list[RunConfig]) -> None:
     app = open_page("extract", models=[str(model)], dataset=str(prompts))
     assert "chat" not in {control.key for control in app.segmented_control}
     assert "the tokenizer of stand-in has no chat template" in words(app)
@@ -86,9 +82,7 @@ def test_a_chat_format_is_offered_where_the_model_has_a_template(
     assert "--chat template" in config.command
 
 
-def test_responses_are_asked_for_and_a_run_with_them_can_be_asked_for_again(
-    prompts: Path, model: Path, started: list[RunConfig]
-) -> None:
+def test_a_run_with_responses_repeats(prompts: Path, model: Path, started: list[RunConfig]) -> None:
     app = open_page("extract", models=[str(model)], dataset=str(prompts))
     assert not any(widget.key == "temperature" for widget in app.number_input)
     app.number_input(key="generate").set_value(12).run()
@@ -105,20 +99,14 @@ def test_responses_are_asked_for_and_a_run_with_them_can_be_asked_for_again(
     chat = ChatFormat(system="Be kind.", assistant="Well,")
     options = dataclasses.replace(config.options, chat=chat)
     asked = settings_of(dataclasses.replace(config, options=options))
-    assert (asked["chat"], asked["system"], asked["assistant"]) == (
-        "template",
-        "Be kind.",
-        "Well,",
-    )
+    assert (asked["chat"], asked["system"], asked["assistant"]) == ("template", "Be kind.", "Well,")
 
 
 @pytest.mark.parametrize(
     ("page", "parameter", "value"),
     [("extract", "generate", "inf"), ("extract", "bos", ""), ("report", "lang", "")],
 )
-def test_an_address_that_no_control_can_take_is_ignored(
-    page: str, parameter: str, value: str, results: Path
-) -> None:
+def test_odd_addresses_are_ignored(page: str, parameter: str, value: str, results: Path) -> None:
     open_page(page, **{parameter: value})
 
 
@@ -149,9 +137,7 @@ def test_choices_come_from_the_address(
     assert not config.allow_pickle_weights
 
 
-def test_a_run_starts_is_watched_and_shows_what_it_wrote(
-    results: Path, prompts: Path, model: Path, stand_in: None
-) -> None:
+def test_a_run_shows_its_files(results: Path, prompts: Path, model: Path, stand_in: None) -> None:
     app = open_page("extract", models=[str(model)], dataset=str(prompts))
     app.button(key="start").click().run()
     run_id = app.query_params["run"]
@@ -222,9 +208,7 @@ def test_a_file_in_the_way_is_refused_before_the_start(
     } == {"none"}
 
 
-def test_terms_and_a_large_download_are_agreed_to_by_one_tick(
-    started: list[RunConfig],
-) -> None:
+def test_terms_and_a_large_download_are_agreed_to_by_one_tick(started: list[RunConfig]) -> None:
     app = open_page("extract", models=["smollm2-135m", "gemma-3-270m"])
     assert not app.error
     said = words(app)
@@ -301,9 +285,7 @@ def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(results: 
     lock.close()
 
 
-def test_the_header_of_a_gguf_file_is_read_once_for_all_clicks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_header_of_a_gguf_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[object, ...]] = []
 
     def counted(*words: str) -> object:

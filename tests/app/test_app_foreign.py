@@ -143,9 +143,7 @@ def test_an_analysis_of_no_known_date_is_shown(results: Path) -> None:
             assert not boxes(app), (page, boxes(app))
 
 
-def test_names_and_times_that_no_page_can_show_cost_their_own_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_odd_names_and_times_cost_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Disks of some kinds, as that of the memory, hold times of any year.
     place = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=place if place.is_dir() else tmp_path) as folder:

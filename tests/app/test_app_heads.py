@@ -38,9 +38,7 @@ def test_the_map_greys_what_is_not_significant(planted: Path) -> None:
     app.toggle(key="clear").set_value(False).run()
 
 
-def test_all_heads_are_drawn_where_none_is_significant(
-    results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_significant_head_draws_all(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant_heads(results)
     monkeypatch.setattr(heads, "ALPHA", 1e-6)
     app = open_page("heads")

@@ -7,9 +7,7 @@ from tests.support.planted import EMOTIONS, plant_grid, plant_unit
 from tests.support.planted_runs import plant_run
 
 
-def test_an_empty_folder_offers_the_main_job_in_one_click(
-    results: Path, started: list[RunConfig]
-) -> None:
+def test_an_empty_folder_offers_the_main_job(results: Path, started: list[RunConfig]) -> None:
     app = open_page("home")
     assert "There are no activations" in app.markdown[0].value
     assert "`smollm2-135m` takes about" in app.markdown[0].value
@@ -23,9 +21,7 @@ def test_an_empty_folder_offers_the_main_job_in_one_click(
     assert app.query_params["run"] == config.run_id
 
 
-def test_an_empty_folder_offers_both_embedded_models_and_says_what_each_costs(
-    results: Path,
-) -> None:
+def test_an_empty_folder_offers_both_embedded_models_with_their_costs(results: Path) -> None:
     app = open_page("home")
     said = app.markdown[0].value.replace("\\", "")
     for model, size in (("smollm2-135m", "92.9 MB"), ("gemma-3-270m", "238 MB")):

@@ -69,9 +69,7 @@ def test_a_finished_analysis_shows_what_it_left_and_runs_again(results: Path) ->
 
 
 @pytest.mark.parametrize("made", ["{results}", "{results}/..", "/etc", "/" + "a" * 5000])
-def test_what_a_run_says_to_have_made_outside_of_its_folder_is_not_taken_for_it(
-    results: Path, made: str
-) -> None:
+def test_what_a_run_claims_outside_of_its_folder_is_not_taken(results: Path, made: str) -> None:
     plant_job(results, "finished", made=(Made(path=made.format(results=results), size=1),))
     app = open_page("directions", run=[JOB])
     assert ("Close this run" in buttons(app)) == (made != "{results}")

@@ -52,9 +52,7 @@ def test_after_an_analysis_the_next_step_is_about_causes(results: Path) -> None:
     assert ":material/check: Causes" in path(open_page("home"))[4]
 
 
-def test_a_first_visit_explains_and_offers_a_small_example(
-    results: Path, started: list[RunConfig]
-) -> None:
+def test_a_first_visit_offers_a_small_example(results: Path, started: list[RunConfig]) -> None:
     app = open_page("home")
     assert "is a direction" in words(app)
     app.button(key="example").click().run()
@@ -78,9 +76,7 @@ def test_pages_begin_with_the_data_set_of_the_last_run(results: Path) -> None:
     assert open_page("prompts").selectbox(key="file").value == demo
 
 
-def test_the_example_is_analysed_when_its_run_was_left_for_home(
-    results: Path, started: list[RunConfig]
-) -> None:
+def test_the_example_is_analysed_after_its_run(results: Path, started: list[RunConfig]) -> None:
     plant_scenarios(results)
     run = "20260131-140500-aaaa"
     plant_run(results, run)

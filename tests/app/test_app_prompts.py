@@ -59,9 +59,7 @@ def test_search_and_filters_stand_in_the_address_and_narrow_the_table() -> None:
     assert "`subset=odd` in the address was ignored" in words(open_page("prompts", subset="odd"))
 
 
-def test_of_very_many_prompts_the_first_are_shown_and_the_page_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_of_very_many_prompts_the_first_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_list, "SHOWN", 30)
     app = open_page("prompts")
     assert len(app.dataframe[0].value) == 30
@@ -113,9 +111,7 @@ def test_a_good_file_is_previewed_kept_below_the_results_and_shown(results: Path
     assert app.selectbox(key="dataset").value == str(kept)
 
 
-def test_an_upload_does_not_stay_in_the_memory_of_the_server(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_upload_leaves_the_memory_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     remove = MemoryUploadedFileManager.remove_file
 

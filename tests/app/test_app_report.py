@@ -71,9 +71,7 @@ def test_a_file_among_the_reports_is_shown_in_a_frame_that_may_do_nothing(plante
 
 
 @pytest.mark.parametrize("odd", ["link", "folder of links", "pipe", "name"])
-def test_a_figure_that_leads_out_of_the_results_is_not_packed(
-    planted: Path, tmp_path: Path, odd: str
-) -> None:
+def test_a_figure_outside_of_the_results_is_left(planted: Path, tmp_path: Path, odd: str) -> None:
     made = make_report(planted, form="md")
     secret = tmp_path / "private" / "secret.svg"
     secret.parent.mkdir()

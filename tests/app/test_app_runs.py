@@ -175,9 +175,7 @@ def test_a_cancelled_run_says_what_is_computed_again(results: Path) -> None:
     assert "done" not in said.partition("files saved")[0]
 
 
-def test_the_clock_of_one_run_never_draws_another_run_at_the_same_place(
-    results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_never_draws_another_run(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named: list[str] = []
     make = fragments._make_fragment_identity
 

@@ -27,9 +27,7 @@ def typed(app: Any, text: str) -> Any:
     return app
 
 
-def test_a_sentence_shows_its_norms_its_nearest_class_and_how_often_the_rule_is_right(
-    planted: Path,
-) -> None:
+def test_a_sentence_shows_norms_nearest_class_and_rate_of_the_rule(planted: Path) -> None:
     app = open_page("activations", view="sentence", site=["mlp_out"], layer="3")
     assert not app.get("plotly_chart")
     app = typed(app, "You drove two hours just to bring me my <b>keys</b>")
@@ -87,9 +85,7 @@ def test_a_sentence_stands_in_the_link_and_one_that_is_too_long_is_refused(plant
     assert "4,499 characters; at most 2,000" in boxes(app).replace("\\", "")
 
 
-def test_the_path_of_a_model_file_is_asked_for_where_nothing_on_disk_says_it(
-    planted: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_model_file_is_asked_for(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = "gguf~gemma~0123456789ab"
     plant_grid(planted, [folder], n_samples=10)
     source = installed(folder)

@@ -14,9 +14,7 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 
-def test_a_finding_leads_to_its_view_whose_table_and_image_can_be_saved(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_finding_leads_to_its_view(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_grid(server.results, ["gpt2"], n_samples=10)
     window = visit()
     page = window.open(f"{server.url}/activations")

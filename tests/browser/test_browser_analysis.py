@@ -109,9 +109,7 @@ def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_o
         assert words in report.read_text()
 
 
-def test_a_mixture_is_refused_with_its_field_and_a_prompt_with_markup_is_text(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_mixture_is_refused_by_field(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_scenarios(server.results, "gpt2")
     plant_analysis(server.results)
     plant_scenarios(server.results, "other", provenance={"dtype": EVIL})

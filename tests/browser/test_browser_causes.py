@@ -57,9 +57,7 @@ def server(made: Path, tmp_path: Path, visit: Callable[..., Visitor]) -> Iterato
         yield started
 
 
-def test_a_direction_is_steered_cancelled_and_resumed(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_direction_is_steered_and_resumed(server: Server, visit: Callable[..., Visitor]) -> None:
     first = visit()
     page = first.open(f"{server.url}/causes")
     expect(page.get_by_text("Nothing was steered or taken out yet")).to_be_visible()
@@ -140,9 +138,7 @@ def look_at_tokens(window: Visitor) -> None:
     assert violations(page) == []
 
 
-def test_parts_are_taken_out_a_text_is_continued_and_a_prompt_is_taken_apart_by_token(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_parts_are_taken_out(server: Server, visit: Callable[..., Visitor]) -> None:
     light, dark = visit(), visit("dark")
     page = light.open(f"{server.url}/causes?view=ablations")
     light.unfold("Take parts out")

@@ -19,9 +19,7 @@ SHOWN = "SmolLM2 135M (Q4_1) · no BOS"
 NO_BOS = {"bos": {"policy": "none", "prepended": False, "token": None, "token_id": None}}
 
 
-def test_two_configurations_stand_beside_each_other_on_every_page(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_two_configurations_on_every_page(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_scenarios(server.results, PLAIN, provenance={"model_name": PLAIN})
     plant_scenarios(server.results, OTHER, provenance={"model_name": PLAIN, **NO_BOS})
     both = plant_analysis(server.results, dataclasses.replace(FAST, allow_mixed=True))

@@ -16,9 +16,7 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 
-def test_the_attention_of_a_saved_prompt_is_reached_by_keyboard(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_attention_is_reached_by_keyboard(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_grid(server.results, ["gpt2"], n_samples=3)
     plant_heads(server.results)
     plant_lens(server.results)

@@ -24,9 +24,7 @@ def tab_to(page: Page, words: str) -> None:
     raise AssertionError(f"{words!r} is not reached within {_MOST_TABS} tabs")
 
 
-def test_columns_of_other_names_are_mapped_and_imported(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_other_columns_are_imported(server: Server, visit: Callable[..., Visitor]) -> None:
     window = visit()
     page = window.open(f"{server.url}/prompts")
     window.unfold("Import prompts of your own")
@@ -63,9 +61,7 @@ def test_every_page_of_results_fits_a_phone(server: Server, visit: Callable[...,
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), name
 
 
-def test_a_report_is_reached_from_home_by_keyboard_alone(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_report_is_reached_by_keyboard(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_grid(server.results, ["gpt2"])
     window = visit()
     page = window.open(f"{server.url}/")

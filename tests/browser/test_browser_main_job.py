@@ -28,9 +28,7 @@ def warm_host(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     leave_others()
 
 
-def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_one_click_extracts_four_emotions(server: Server, visit: Callable[..., Visitor]) -> None:
     window = visit()
     page = window.open(server.url)
     window.shoot("home-empty-light")
@@ -113,9 +111,7 @@ def test_one_click_extracts_four_emotions_and_a_refresh_loses_nothing(
     assert shapes == dict.fromkeys(EMOTIONS, (30, 576, 50))
 
 
-def test_cancel_stops_a_run_and_keeps_what_was_saved(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_cancel_keeps_what_was_saved(server: Server, visit: Callable[..., Visitor]) -> None:
     window = visit()
     page = window.open(f"{server.url}/extract?emotions=anger&emotions=neutral")
     page.get_by_role("button", name="Extract 100 prompts with smollm2-135m").click()

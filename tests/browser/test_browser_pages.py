@@ -105,9 +105,7 @@ def test_a_link_pasted_into_a_cold_server_opens_its_page_in_the_frame(
     assert set(parse_qsl(choices)) <= set(parse_qsl(urlsplit(page.url).query))
 
 
-def test_a_worker_that_dies_shows_as_crashed_in_every_tab_without_a_reload(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_dead_worker_shows_in_every_tab(server: Server, visit: Callable[..., Visitor]) -> None:
     lock = plant_run(server.results, RUN, "running", done=1)
     assert lock is not None
     windows = [visit(), visit("dark")]
@@ -125,9 +123,7 @@ def test_a_worker_that_dies_shows_as_crashed_in_every_tab_without_a_reload(
     windows[1].shoot("extract-crashed-dark")
 
 
-def test_what_was_opened_stays_open_while_a_run_is_drawn_again(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_what_was_opened_stays_open(server: Server, visit: Callable[..., Visitor]) -> None:
     lock = plant_run(server.results, RUN, "running", done=1, log="first line\n")
     assert lock is not None
     window = visit()
@@ -142,9 +138,7 @@ def test_what_was_opened_stays_open_while_a_run_is_drawn_again(
     lock.close()
 
 
-def test_a_row_opens_a_run_and_a_second_one_compares(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_rows_open_and_compare_runs(server: Server, visit: Callable[..., Visitor]) -> None:
     plant_run(server.results, "20260131-140500-aaaa", "finished")
     plant_run(server.results, "20260131-130500-bbbb", "cancelled", models=("gpt2",))
     window = visit("light", 1920)
@@ -166,9 +160,7 @@ def test_a_row_opens_a_run_and_a_second_one_compares(
     assert re.search("run=20260131-140500-aaaa&run=20260131-130500-bbbb$", page.url)
 
 
-def test_prompt_and_model_names_with_markup_do_nothing(
-    server: Server, visit: Callable[..., Visitor], tmp_path: Path
-) -> None:
+def test_markup_does_nothing(server: Server, visit: Callable[..., Visitor], tmp_path: Path) -> None:
     evil = "<img src=x onerror=window.hacked=1>"
     plant_run(server.results, RUN, "finished", models=(evil,), notes=[evil])
     plant_unit(server.results, "gpt2", "anger", texts=[evil] * 5)

@@ -24,9 +24,7 @@ GOOD = "text,emotion\n" + "".join(
 )
 
 
-def test_a_broken_file_is_refused_and_a_good_one_can_be_extracted(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_broken_file_is_refused(server: Server, visit: Callable[..., Visitor]) -> None:
     window = visit()
     page = window.open(f"{server.url}/prompts")
     expect(page.get_by_text("No confound is shown; the words")).to_be_visible()

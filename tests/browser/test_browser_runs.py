@@ -87,9 +87,7 @@ def start(page: Page, server: Server, query: str = "", model: str = MODEL) -> st
     return str(re.findall(r"[?&]run=([^&]+)", page.url)[0])
 
 
-def test_a_killed_worker_shows_as_crashed_and_resumes_where_it_was(
-    server: Server, visit: Visit
-) -> None:
+def test_a_killed_worker_resumes_where_it_was(server: Server, visit: Visit) -> None:
     page = visit().page
     run_id = start(page, server)
     until(lambda: saved(server.results, run_id), "a first file is saved")

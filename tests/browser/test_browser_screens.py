@@ -281,9 +281,7 @@ def test_what_users_stumbled_over_is_mended(
     holds(visit(), named)
 
 
-def test_a_link_keeps_its_model_when_another_one_comes(
-    server: Server, visit: Callable[..., Visitor]
-) -> None:
+def test_a_link_keeps_its_model(server: Server, visit: Callable[..., Visitor]) -> None:
     for model in ("one", "two"):
         plant_scenarios(server.results, model)
     plant_heads(server.results, model="one")

@@ -185,9 +185,7 @@ def test_without_the_records_the_file_is_read_and_its_other_sites_are_there(
 
 
 @pytest.mark.parametrize("site", ADDED)
-def test_norms_are_those_of_the_vector_of_each_position(
-    site: Site, results: Path, unit: Unit, typed: Typed
-) -> None:
+def test_norms_are_of_each_vector(site: Site, results: Path, unit: Unit, typed: Typed) -> None:
     words = ["norms", "--results", str(results), "--site", site.name, "--emotion", "joy"]
     rows = list(csv.DictReader(io.StringIO(typed(*words, "--csv", "-").out)))
     content = [row for row in rows if row["position"] == "content"]
@@ -224,9 +222,7 @@ def test_an_analysis_takes_them(results: Path, unit: Unit) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ja"])
-def test_the_report_names_their_hooks_and_definitions(
-    lang: str, results: Path, tmp_path: Path
-) -> None:
+def test_the_report_names_hooks_and_definitions(lang: str, results: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     words = ["report", "--results", str(results), "--lang", lang, "--out", str(out)]
     assert main(words) == 0

@@ -98,9 +98,7 @@ def test_its_shell_command_writes_the_table_of_the_page(
     pd.testing.assert_frame_equal(written, app.dataframe[0].value, check_exact=True)
 
 
-def test_it_is_in_the_list_of_the_command_and_refuses_unknown_values(
-    saved: SavedAnalysis, typed: Typed
-) -> None:
+def test_the_command_lists_it_and_refuses_odd_values(saved: SavedAnalysis, typed: Typed) -> None:
     views = {each["view"]: each for each in typed("view", "--json").json["views"]}
     assert views["scale"]["choices"] == "model of"
     results = str(saved.path.parents[1])
@@ -117,9 +115,7 @@ def test_it_is_in_the_table_of_the_documents(saved: SavedAnalysis) -> None:
     assert line in catalogue.views_markdown()
 
 
-def test_it_has_a_section_with_its_figure_in_the_report(
-    saved: SavedAnalysis, tmp_path: Path
-) -> None:
+def test_the_report_has_its_section_with_its_figure(saved: SavedAnalysis, tmp_path: Path) -> None:
     made = make_report(str(saved.path.parents[1]), out=str(tmp_path / "report.html"))
     text = made.path.read_text(encoding="utf-8")
     assert SCALE.question in text

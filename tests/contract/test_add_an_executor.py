@@ -100,9 +100,7 @@ def test_without_a_queue_it_waits_for_no_other_run(nice: World) -> None:
     assert nice.wait(waiting).state == "finished"
 
 
-def test_a_run_of_an_executor_that_is_not_here_is_shown_and_left_alone(
-    nice: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_of_an_absent_executor_is_shown(nice: World, monkeypatch: pytest.MonkeyPatch) -> None:
     model = nice.model(fail="broken")
     assert main(extract(nice, model, "--run-id", "mine")) == 1
     monkeypatch.setattr(executor, "EXECUTORS", (executor.LOCAL,))

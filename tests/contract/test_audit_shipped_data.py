@@ -31,9 +31,7 @@ def test_only_words_that_name_the_emotion_separate_by_themselves() -> None:
 
 
 @pytest.mark.parametrize("aspect", MARKERS)
-def test_classes_of_words_and_forms_are_as_frequent_in_neutral_as_in_the_others(
-    aspect: str,
-) -> None:
+def test_words_and_forms_are_as_frequent_in_neutral_as_in_the_other_classes(aspect: str) -> None:
     for name, has in MARKERS[aspect].items():
         shares = {
             emotion: np.mean(

@@ -104,9 +104,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG, ids=lambda command: command[0])
-def test_a_wrong_request_is_refused_before_a_run(
-    made: Path, command: tuple[str, ...], typed: Typed
-) -> None:
+def test_wrong_requests_are_refused(made: Path, command: tuple[str, ...], typed: Typed) -> None:
     before = sorted((made / "runs").iterdir())
     for words, message in WRONG[command].items():
         refused(typed, made, message, [(*command, *shlex.split(words))])
@@ -146,9 +144,7 @@ def test_files_of_another_policy_or_processing_are_refused(
     assert sorted((results / "runs").iterdir()) == before
 
 
-def test_files_of_two_widths_are_refused(
-    made: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_widths_are_refused(made: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Unit, "d_model", property(lambda unit: 16 * len(unit.emotion)))
     refused(typed, made, "neutral has 3 layers of width 112")
 
@@ -202,9 +198,7 @@ def test_a_dose_at_which_the_model_breaks_has_no_verdict(results: Path, typed: T
     assert said in found["sentences"]
 
 
-def test_files_of_pooled_vectors_are_taken_apart_and_not_steered(
-    made: Path, tmp_path: Path, typed: Typed
-) -> None:
+def test_pooled_files_are_not_steered(made: Path, tmp_path: Path, typed: Typed) -> None:
     results = tmp_path / "results"
     for path in made.glob("activations/*/*.pkl"):
         name = path.name.replace(".pkl", ".pooled.zarr.zip")

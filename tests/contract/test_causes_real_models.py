@@ -134,9 +134,7 @@ def root_mean_square(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def test_real_models_are_steered_and_ablated_as_by_plain_hooks(
-    both: tuple[BridgeEngine, Any],
-) -> None:
+def test_real_models_are_changed_as_by_plain_hooks(both: tuple[BridgeEngine, Any]) -> None:
     engine, plain = both
     texts = texts_of(engine, TEXTS, WORDS)
     read = engine.facts.n_layers // 2
@@ -169,9 +167,7 @@ def test_real_models_are_steered_and_ablated_as_by_plain_hooks(
                 assert largest < bound, (precision, kind)
 
 
-def test_contributions_of_a_real_model_sum_to_the_stream_of_plain_hugging_face(
-    both: tuple[BridgeEngine, Any],
-) -> None:
+def test_contributions_sum_to_the_stream_of_hugging_face(both: tuple[BridgeEngine, Any]) -> None:
     engine, plain = both
     prompts = engine.tokenise(TEXTS)
     middle, last = engine.facts.n_layers // 2, engine.facts.n_layers - 1

@@ -126,9 +126,7 @@ def test_a_tokenizer_that_changes_a_typed_text_is_refused(tmp_path: Path) -> Non
         extractor.extract("Viele Grüße")
 
 
-def test_files_say_where_the_text_is_and_what_was_around_it(
-    model: Model, files: list[Path]
-) -> None:
+def test_files_say_where_the_text_is_and_what_is_around_it(model: Model, files: list[Path]) -> None:
     with files[0].open("rb") as file:
         metadata = pickle.load(file)["metadata"]
     assert metadata["content_start"] == 1
@@ -178,9 +176,7 @@ def test_template_positions_never_enter_a_mean(tmp_path: Path) -> None:
     assert np.isnan(features_of(unit, sites=SITES, pooling="last_template").sites["mlp_out"]).all()
 
 
-def test_formatted_and_plain_files_are_not_compared(
-    model: Model, files: list[Path], tmp_path: Path
-) -> None:
+def test_formatted_and_plain_do_not_mix(model: Model, files: list[Path], tmp_path: Path) -> None:
     mixed = tmp_path / "activations" / files[0].parent.name
     (_, plain) = extract(model, tmp_path / "plain", None)
     mixed.mkdir(parents=True)
@@ -194,17 +190,13 @@ def test_formatted_and_plain_files_are_not_compared(
 
 
 @pytest.mark.parametrize("pooling", ["last_template", "mean_all"])
-def test_controls_are_refused_where_a_pooling_needs_what_follows_the_text(
-    pooling: Pooling, files: list[Path]
-) -> None:
+def test_controls_are_refused_if_a_pooling_needs_more(pooling: Pooling, files: list[Path]) -> None:
     settings = AnalysisSettings(pooling=pooling, control_shuffles=20)
     with pytest.raises(RequestError, match="no chat template behind it"):
         prepare_analysis(AnalyzeRequest(results=files[0].parents[2], settings=settings))
 
 
-def test_contextless_tokens_stand_behind_the_template_and_shuffles_within_it(
-    model: Model, files: list[Path]
-) -> None:
+def test_contextless_tokens_and_shuffles_keep_the_template(model: Model, files: list[Path]) -> None:
     unit, plain = read(files[0]), hugging_face(model.folder)
     controls = UnitControls(
         root=ResultsRoot(files[0].parents[2]),

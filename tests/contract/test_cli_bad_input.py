@@ -100,9 +100,7 @@ def everything_below(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_words_are_refused_with_a_remedy_and_leave_nothing(
-    world: World, typed: Typed, case: str
-) -> None:
+def test_bad_words_are_refused_and_leave_nothing(world: World, typed: Typed, case: str) -> None:
     words, expected = BAD[case]
     asked = filled(words, world, world.model())
     before = everything_below(world.path)
@@ -130,9 +128,7 @@ def test_a_malformed_data_set_is_refused_before_anything_starts(world: World, ty
     assert everything_below(world.path) == before
 
 
-def test_a_file_of_another_configuration_is_in_the_way_and_stays(
-    world: World, typed: Typed
-) -> None:
+def test_a_file_of_another_configuration_is_in_the_way(world: World, typed: Typed) -> None:
     words = filled(GOOD, world, world.model())
     typed(*words)
     files = {path: path.read_bytes() for path in world.results.rglob("*.pkl")}

@@ -154,9 +154,7 @@ def test_a_crash_is_told_with_its_remedy(world: World, typed: Typed) -> None:
     assert world.view(only_run(world)).state == "crashed"
 
 
-def test_a_prompt_beyond_the_context_is_refused_with_its_id_or_cut_on_request(
-    world: World, typed: Typed
-) -> None:
+def test_a_prompt_beyond_the_context_is_refused_or_cut(world: World, typed: Typed) -> None:
     world.dataset.write_text(
         json.dumps({"id": "long-one", "emotion": "anger", "text": "word " * (CONTEXT + 5)}) + "\n"
     )

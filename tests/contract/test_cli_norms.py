@@ -31,9 +31,7 @@ def table(results: Path, *words: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(("kind", "start"), [("l2", 1), ("l1", 0), ("rms", 1)])
-def test_every_norm_agrees_with_numpy_on_the_unpickled_file(
-    tmp_path: Path, kind: str, start: int
-) -> None:
+def test_norms_agree_with_numpy_on_the_pickle(tmp_path: Path, kind: str, start: int) -> None:
     with plant_unit(tmp_path, "gpt2", "anger", n_samples=9, bos=start == 1).open("rb") as file:
         unit = pickle.load(file)
 

@@ -78,9 +78,7 @@ def check(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean_content", "last", "mean_all"])
-def test_contextless_is_the_mean_over_tokens_that_were_run_alone_behind_bos(
-    with_bos: Extracted, pooling: Pooling
-) -> None:
+def test_contextless_is_the_mean_of_lone_tokens(with_bos: Extracted, pooling: Pooling) -> None:
     found = with_bos.computed(CONTEXTLESS, pooling)
     tokenizer = AutoTokenizer.from_pretrained(with_bos.folder)
     bos = tokenizer.bos_token_id

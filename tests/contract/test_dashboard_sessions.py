@@ -70,9 +70,7 @@ def test_a_page_of_another_port_is_shown_nothing(tmp_path: Path) -> None:
     assert str(results) not in seen
 
 
-def test_a_dashboard_with_a_password_shows_nothing_without_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_password_hides_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "results"
     plant_run(results, "20260131-140500-aaaa", "finished", models=("gpt2",))
     monkeypatch.setenv("EMOACT_PASSWORD", "open sesame")
@@ -124,9 +122,7 @@ def test_a_dashboard_with_a_password_shows_nothing_without_it(
         ("http://localhost:8501", None, False),
     ],
 )
-def test_the_origin_of_a_page_is_compared_to_the_port(
-    origin: str | None, host: str | None, own: bool
-) -> None:
+def test_an_origin_has_its_port(origin: str | None, host: str | None, own: bool) -> None:
     assert is_own(origin, host) == own
 
 
@@ -171,9 +167,7 @@ def test_the_clock_of_a_page_that_was_left_does_not_bring_it_back(tmp_path: Path
     assert set(session.pages[:left]) == {session.pages[0]}
 
 
-def test_a_folder_stays_where_its_page_is_left_before_the_browser_knows_the_picker(
-    tmp_path: Path,
-) -> None:
+def test_a_folder_stays_where_its_page_is_left_early(tmp_path: Path) -> None:
     results, other = tmp_path / "results", tmp_path / "other"
     both = {"EMOACT_RESULTS": f"{results}{os.pathsep}{other}"}
     session = Session(page="prompts", query=f"results={quote(str(other))}", goes_on=("runs", ""))

@@ -144,9 +144,7 @@ def test_every_command_is_in_the_readme() -> None:
         ("dashboard.md", "Found in use"),
     ],
 )
-def test_every_row_of_promises_and_mistakes_names_tests_that_exist(
-    document: str, heading: str
-) -> None:
+def test_rows_of_promises_and_mistakes_name_existing_tests(document: str, heading: str) -> None:
     text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")][1:]

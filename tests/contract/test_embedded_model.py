@@ -73,9 +73,7 @@ def engine(source: ModelSource) -> BridgeEngine:
     return engine_of(source, ExtractionOptions(device="cpu"), texts=TEXTS)
 
 
-def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(
-    source: ModelSource,
-) -> None:
+def test_it_resolves_without_a_hub_and_names_its_weights(source: ModelSource) -> None:
     assert source.installed
     facts, spec = FACTS[source.name], find_spec(source.name)
     assert source.folder == source.name
@@ -89,9 +87,7 @@ def test_it_resolves_without_a_hub_and_says_where_its_weights_come_from(
     assert not list(source.path.glob("*.bin"))
 
 
-def test_its_shape_and_bos_are_those_that_are_published(
-    engine: BridgeEngine, source: ModelSource
-) -> None:
+def test_its_shape_and_bos_are_the_published(engine: BridgeEngine, source: ModelSource) -> None:
     expected, facts = FACTS[source.name], engine.facts
     assert (facts.n_layers, facts.d_model, facts.d_vocab) == expected.layers_width_vocabulary
     assert facts.bos["token"] == expected.bos
@@ -112,9 +108,7 @@ def test_it_was_trained_a_likely_word_comes_next(source: ModelSource) -> None:
     assert following == facts.continuation
 
 
-def test_its_activations_are_in_parity_with_plain_hugging_face(
-    engine: BridgeEngine, source: ModelSource
-) -> None:
+def test_its_activations_equal_hugging_face(engine: BridgeEngine, source: ModelSource) -> None:
     assert source.path is not None
     prompts = engine.tokenise(TEXTS)
     found = Rows()
@@ -134,9 +128,7 @@ def test_its_activations_are_in_parity_with_plain_hugging_face(
     assert rounding < 1e-4
 
 
-def test_the_rounding_to_expect_covers_passes_with_another_order_of_summation(
-    engine: BridgeEngine, source: ModelSource
-) -> None:
+def test_the_rounding_covers_other_orders(engine: BridgeEngine, source: ModelSource) -> None:
     """At the first token of one of these prompts SmolLM2 amplifies rounding.
 
     A GPU errs by 1e-4 there, and this machine by 3e-6 or 1e-5, as the passes are laid out.

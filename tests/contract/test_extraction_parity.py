@@ -84,9 +84,7 @@ def test_each_activation_equals_transformer_lens_one_prompt_at_a_time(family: Fa
 
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("budget", [8, 31, 1000])
-def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
-    family: Family, plan: PlanName, budget: int
-) -> None:
+def test_plans_and_chunks_equal_single_prompts(family: Family, plan: PlanName, budget: int) -> None:
     budget = min(budget, family.engine.budgets[plan])
     frozen = {"plan": plan, "budget": budget, "difference": 0.0, "tolerance": 1e-5, "reason": ""}
     engine = engine_of(family.folder, texts=TEXTS, frozen=frozen)
@@ -101,9 +99,7 @@ def test_every_plan_and_every_chunk_boundary_agrees_with_single_prompts(
                 assert largest_difference(ours, expected) <= PARITY, (site, layer, sample)
 
 
-def test_a_tree_wider_than_a_local_window_would_be_caught_by_the_self_check(
-    family: Family, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_self_check_sees_a_wide_tree(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
     if family.name != "gpt_neo":
         assert family.engine.facts.plan["plan"] == "prefix_tree"
         return
@@ -229,9 +225,7 @@ def test_float16_that_overflows_is_refused(tmp_path: Path) -> None:
         _computed(engine, TEXTS)
 
 
-def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_mlp_hook_of_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_tiny("gpt2", tmp_path)
     monkeypatch.setattr("emoact.extraction.self_check.additivity_error", lambda *_: 0.3)
     with pytest.raises(
@@ -245,9 +239,7 @@ def test_a_model_whose_mlp_hook_is_not_what_it_adds_is_refused(
     assert without.facts.self_check == {}
 
 
-def test_a_model_without_a_hook_is_refused_by_name_and_the_remedy_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_hook_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = resolve_model(str(save_tiny("gpt2", tmp_path)))
     fewer = {name: at for name, at in BlockBridge.hook_aliases.items() if name != "hook_mlp_out"}
     monkeypatch.setattr(BlockBridge, "hook_aliases", fewer)

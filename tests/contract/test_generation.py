@@ -142,9 +142,7 @@ def test_responses_and_activations_are_those_of_one_prompt_through_transformers(
                 assert largest_difference(ours[sample], theirs) < 1e-5
 
 
-def test_files_hold_the_responses_and_say_how_they_were_made(
-    model: Path, files: list[Path]
-) -> None:
+def test_files_hold_responses_and_how_they_were_made(model: Path, files: list[Path]) -> None:
     with files[0].open("rb") as file:
         metadata = pickle.load(file)["metadata"]
     assert metadata["provenance"]["generation"] == {"tokens": "greedy", "max_tokens": LONGEST}
@@ -219,9 +217,7 @@ def test_the_template_ends_where_the_response_begins(model: Path, tmp_path: Path
     assert set(parts) == {"template", "text", "response"}
 
 
-def test_files_with_and_without_responses_are_not_compared(
-    model: Path, files: list[Path], tmp_path: Path
-) -> None:
+def test_responses_are_not_mixed_with_none(model: Path, files: list[Path], tmp_path: Path) -> None:
     mixed = tmp_path / "activations" / files[0].parent.name
     _, plain = extract(model, tmp_path / "plain")
     mixed.mkdir(parents=True)
@@ -281,9 +277,7 @@ def test_almost_no_temperature_is_greedy(model: Path) -> None:
     assert responses[0] == responses[1] != ""
 
 
-def test_an_empty_response_is_refused_with_its_prompt_before_a_file_is_written(
-    tmp_path: Path,
-) -> None:
+def test_an_empty_response_is_refused_before_a_file_is_written(tmp_path: Path) -> None:
     model = made(tmp_path)
     path = model / "generation_config.json"
     config = json.loads(path.read_text())
@@ -321,9 +315,7 @@ class Stopping(Quiet):
             raise CancelledError("enough")
 
 
-def test_a_run_that_was_stopped_while_writing_goes_on_and_makes_the_same_files(
-    model: Path, tmp_path: Path
-) -> None:
+def test_a_run_stopped_while_writing_makes_the_same_files(model: Path, tmp_path: Path) -> None:
     generation = Generation(max_tokens=6, temperature=1.0)
     engine = engine_of(model, ExtractionOptions(generation=generation), texts=TEXTS)
     stopped, whole = (

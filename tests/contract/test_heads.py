@@ -72,9 +72,7 @@ def brute_force(model: Any, family: Family, ids: list[int], direction: np.ndarra
 
 
 @pytest.mark.parametrize("family", FAMILIES_BY.values(), ids=lambda family: family.name)
-def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
-    family: Family, tmp_path: Path
-) -> None:
+def test_heads_of_a_family_equal_a_loop_of_hugging_face(family: Family, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / "model")
     engine = engine_of(folder, ExtractionOptions(sites=TERM_SITES), texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
@@ -97,9 +95,7 @@ def test_every_head_of_a_family_equals_a_loop_over_plain_hugging_face(
         assert table["kv_group"][is_head].tolist() == LAYER * [0, 0, 1, 1]
 
 
-def test_a_head_whose_output_is_made_to_write_the_direction_is_found_with_its_share(
-    tmp_path: Path,
-) -> None:
+def test_a_head_that_writes_the_direction_is_found_with_its_share(tmp_path: Path) -> None:
     neutral = [row["text"] for row in shipped(12) if row["emotion"] == "neutral"]
     texts = [f"How dare you! {text}" for text in neutral] + neutral
     n = len(neutral)
@@ -160,9 +156,7 @@ ASKED = ("heads", "--model", FOLDER, "--emotion", "anger")
 FEW = ("--permutations", "19")
 
 
-def test_the_command_prints_a_sum_that_is_the_norm_of_the_direction(
-    results: Path, typed: Typed
-) -> None:
+def test_the_command_s_sum_is_the_norm_of_the_direction(results: Path, typed: Typed) -> None:
     asked = [*ASKED, "--layer", "2", "--results", str(results), *FEW, "--json"]
     found = typed(*asked).json
     assert found["target"] == {"site": "resid_pre", "layer": 2, "pooling": "mean_content"}
@@ -217,9 +211,7 @@ def test_a_sentence_is_taken_apart_token_by_token(results: Path, typed: Typed) -
     assert kept["projection"][at] == pytest.approx(stream[1:].mean(axis=0) @ direction, rel=1e-5)
 
 
-def test_the_page_and_the_command_take_a_saved_prompt_apart_by_token(
-    results: Path, tmp_path: Path, typed: Typed
-) -> None:
+def test_a_prompt_is_taken_apart_by_token(results: Path, tmp_path: Path, typed: Typed) -> None:
     asked = [*ASKED, "--layer", "2", "--results", str(results)]
     typed(*asked, *FEW)
     assert "Name it with --text" in typed(*asked, "--by", "token", code=2).err

@@ -40,9 +40,7 @@ def content(unit: Unit) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
-def test_a_warm_run_writes_what_a_cold_one_does(
-    tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_warm_runs_equal_cold(tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     world = World(tmp_path)
     world.write_dataset(("anger", "gratitude", "neutral"), n_samples=5)

@@ -130,9 +130,7 @@ def test_parts_hold_what_one_file_holds_and_are_read_as_one_unit(
     same(emoact.read(grid.units[0].path), expected["anger"])
 
 
-def test_a_run_continues_at_the_first_missing_part(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_first_missing_part_comes_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_PROMPTS", SMALL)
     config = config_of(world, 10)
     run(config)
@@ -151,9 +149,7 @@ def test_a_run_continues_at_the_first_missing_part(
     assert len(entries) == 6
 
 
-def test_another_number_of_prompts_is_in_the_way_of_parts_and_replaced_where_allowed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_count_is_in_the_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_PROMPTS", SMALL)
     run(config_of(world, 3))
     assert names(world) == ["activations_anger.pkl", "activations_neutral.pkl"]
@@ -170,9 +166,7 @@ def test_another_number_of_prompts_is_in_the_way_of_parts_and_replaced_where_all
     assert len(entries) == 2
 
 
-def test_parts_of_two_divisions_or_of_two_kinds_are_refused(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_divisions_or_kinds_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "PART_PROMPTS", SMALL)
     run(config_of(world, 6))
     (first,) = world.results.glob("activations/*/activations_anger.part-1-of-2.pkl")

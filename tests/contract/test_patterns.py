@@ -69,9 +69,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("budget", ["1000", "0"])
-def test_a_run_writes_patterns_that_are_read_prompt_by_prompt(
-    results: Path, budget: str, typed: Typed
-) -> None:
+def test_patterns_are_read_prompt_by_prompt(results: Path, budget: str, typed: Typed) -> None:
     said = typed(*ASKED, "--results", results, "--budget", budget)
     found = said.json
     form: patterns.Form = "triangles" if budget == "1000" else "reduced"
@@ -132,9 +130,7 @@ def test_patterns_of_an_extraction_are_kept_compactly(
     assert sizes["compact"] < 0.6 * sizes["pickle"]
 
 
-def test_a_disk_without_room_is_named_before_a_run(
-    results: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_named(results: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted((results / "runs").iterdir())
     monkeypatch.setattr(patterns, "free_bytes", lambda _path: 5_000)
     assert "5.00 kB of disk are free" in typed(*ASKED, "--results", results, code=2).err

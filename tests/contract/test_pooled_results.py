@@ -32,9 +32,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[P
     World(tmp_path).end_all()
 
 
-def test_it_gives_the_tables_the_pages_and_the_report_of_whole_files(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_equals_whole_files(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     whole, pooled = folders
     before, after = read_analysis(whole, None), read_analysis(pooled, None)
     assert {each.file.rpartition("/")[2] for each in after.inputs} == {

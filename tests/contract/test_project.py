@@ -95,9 +95,7 @@ def test_the_ends_of_a_direction_equal_plain_hugging_face(kind: str, tmp_path: P
         ends_of(engine, vectors[:, :5], 7)
 
 
-def test_the_lens_names_the_tokens_and_says_that_chance_does_as_much(
-    results: Path, typed: Typed
-) -> None:
+def test_tokens_are_named_and_chance_does_as_much(results: Path, typed: Typed) -> None:
     asked = ["lens", *DIRECTION, "--results", str(results), "--random", "40", "--top", "4"]
     found = typed(*asked, "--json").json
     plain = Plain(results)
@@ -114,9 +112,7 @@ def test_the_lens_names_the_tokens_and_says_that_chance_does_as_much(
     assert 0 < found["p_raised"] <= 1
 
 
-def test_saved_prompts_and_tokens_are_ranked_as_by_plain_hugging_face(
-    results: Path, typed: Typed
-) -> None:
+def test_prompts_and_tokens_rank_as_by_hugging_face(results: Path, typed: Typed) -> None:
     found = typed(*ASKED, "--results", results, "--top", "4", "--json").json
     every = plain_projections(results, TEXTS)
     flat = np.sort(np.concatenate([own[1:] for own in every]))[::-1]
@@ -168,9 +164,7 @@ def test_a_file_is_read_passage_by_passage(results: Path, tmp_path: Path, typed:
     assert typed(*asked, "--top", "3", "--json").json == found
 
 
-def test_a_direction_of_another_width_is_refused_with_both_widths(
-    results: Path, tmp_path: Path, typed: Typed
-) -> None:
+def test_another_width_is_refused_with_both(results: Path, tmp_path: Path, typed: Typed) -> None:
     from tests.support.planted import plant_grid
 
     copied = shutil.copytree(results, tmp_path / "results")

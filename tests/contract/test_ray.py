@@ -133,9 +133,7 @@ def test_lost_workers_nodes_and_drivers_leave_the_files_of_a_local_run(
 
 
 @needs_ray
-def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the_reason(
-    world: World, nodes: ThreeNodes, typed: Typed
-) -> None:
+def test_no_cluster_or_a_bad_model_ends_it(world: World, nodes: ThreeNodes, typed: Typed) -> None:
     model = world.model(fail="the model is broken")
     nowhere = ["--executor", "ray", "--ray-address", "127.0.0.1:1"]
     assert "no head node of Ray answers" in typed(*words(world, model, *nowhere), code=2).err
@@ -145,9 +143,7 @@ def test_a_cluster_that_is_not_there_and_a_model_that_fails_end_the_run_with_the
 
 
 @needs_ray
-def test_a_worker_without_the_model_or_the_results_folder_ends_the_run_with_the_reason(
-    world: World, nodes: ThreeNodes
-) -> None:
+def test_a_worker_without_model_or_results_ends_the_run(world: World, nodes: ThreeNodes) -> None:
     model = world.model()
     config = world.config(model, executor="ray", ray_address=nodes.address)
 
@@ -179,9 +175,7 @@ def test_without_ray_and_beside_it_the_request_is_refused(
 
 
 @needs_ray
-def test_a_cluster_of_another_version_is_named(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_version_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     config = world.config(world.model(), executor="ray", ray_address="auto")
     init = Mock(side_effect=RuntimeError("Version mismatch: the cluster was started with 2.9.0"))
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))

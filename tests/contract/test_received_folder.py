@@ -104,9 +104,7 @@ def test_a_log_does_not_act_on_the_terminal(
     assert found["lines"][1] == "two"
 
 
-def test_half_of_a_character_ends_no_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_half_a_character_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_run(tmp_path, "good")
     make_run(tmp_path, "half", command="python -m emoact \ud800")
     where = ["--results", str(tmp_path)]
@@ -140,9 +138,7 @@ def test_a_stored_command_is_quoted_and_calls_emoact_alone(
         assert shlex.split(shown) == shlex.split(stored)
 
 
-def test_an_object_larger_than_what_was_put_there_does_not_fill_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_grown_object_fills_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there, storage = (
         tmp_path / "there",
         Remote(ResultsRoot(tmp_path / "here"), f"file://{tmp_path}/there"),

@@ -113,9 +113,7 @@ def test_each_file_keeps_the_contract_under_plain_pickle(results: Path, model: s
 
 
 @pytest.mark.parametrize("model", REPORT)
-def test_full_size_models_are_in_parity_with_plain_hugging_face(
-    results: Path, home: Path, model: str
-) -> None:
+def test_full_size_models_equal_hugging_face(results: Path, home: Path, model: str) -> None:
     hub_id = REPORT[model][0]
     (folder,) = (home / "hub" / f"models--{hub_id.replace('/', '--')}" / "snapshots").iterdir()
     narrow, wide = hugging_face(folder), hugging_face(folder, torch.float64)

@@ -66,9 +66,7 @@ def test_shards_that_are_killed_and_repeated_leave_what_one_run_leaves(
     assert (row.state, row.samples_done, row.n_samples) == ("finished", 15, 15)
 
 
-def test_the_shards_of_one_request_are_one_run(
-    world: World, typed: Typed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shards_are_one_run(world: World, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     model = world.model()
     typed(*words(world, model, "--shard", "1/2", "--run-id", "mine"))
     results = ["--results", str(world.results)]
@@ -154,9 +152,7 @@ def test_two_divisions_of_a_request_at_once_leave_what_one_run_leaves(world: Wor
 
 
 @pytest.mark.parametrize("shard", ["1/2", "2/5"])
-def test_a_file_that_a_killed_shard_did_not_record_is_computed_again(
-    shard: str, world: World
-) -> None:
+def test_a_file_not_recorded_by_a_killed_shard_is_made_again(shard: str, world: World) -> None:
     """Killed between the file and its record; then repeated, or divided anew."""
     model = world.model()
     assert main(words(world, model, "--shard", "1/2")) == 0

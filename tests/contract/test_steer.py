@@ -36,9 +36,7 @@ LAYER, N_SCENARIOS = 1, 10
 
 @pytest.mark.parametrize("processing", ["raw", "tl_compat"])
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox", "gpt_neo", "llama", "gemma3_text"])
-def test_steered_log_probabilities_equal_a_loop_over_plain_hugging_face(
-    family: str, processing: Processing, tmp_path: Path
-) -> None:
+def test_steering_equals_a_plain_loop(family: str, processing: Processing, tmp_path: Path) -> None:
     folder = save_tiny(family, tmp_path / "model")
     options = ExtractionOptions(sites=("resid_pre",), processing=processing)
     engine = engine_of(folder, options, texts=TEXTS)

@@ -124,9 +124,7 @@ def check_resumed(asked: Prepared, undisturbed: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["steer", "heads", "ablate"])
-def test_a_run_whose_host_is_killed_says_so_and_resumes(
-    results: Path, made: Path, tmp_path: Path, kind: str
-) -> None:
+def test_a_killed_host_is_told(results: Path, made: Path, tmp_path: Path, kind: str) -> None:
     hosts.leave_others()
     asked = ASKED[kind](results)
     launch.start(asked.config)
@@ -144,9 +142,7 @@ def test_a_run_whose_host_is_killed_says_so_and_resumes(
 
 
 @pytest.mark.parametrize("kind", ["steer", "ablate"])
-def test_a_cancelled_run_ends_keeps_its_parts_and_leaves_the_model_warm(
-    results: Path, made: Path, tmp_path: Path, kind: str
-) -> None:
+def test_a_cancelled_run_keeps_parts(results: Path, made: Path, tmp_path: Path, kind: str) -> None:
     asked = ASKED[kind](results)
     launch.start(asked.config)
     # A host that still loads ends with its run.

@@ -231,9 +231,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("pattern", "thing"), list(cases()))
-def test_another_thing_in_place_of_a_file_costs_its_own_row(
-    results: Path, pattern: str, thing: str
-) -> None:
+def test_another_thing_for_a_file_costs_its_row(results: Path, pattern: str, thing: str) -> None:
     _replace(results, pattern, thing)
     found = read_everything(results)
     assert isinstance(found["runs"], list)
@@ -254,9 +252,7 @@ def test_another_thing_in_place_of_a_file_costs_its_own_row(
     "thing", ["pipe", "device", "folder", "link out", "foreign", "second name"]
 )
 @pytest.mark.parametrize("name", ["worker.log", "cancel", "events.jsonl", "status.json", "lock"])
-def test_a_received_run_is_resumed_or_refused_whatever_lies_in_its_folder(
-    tmp_path: Path, name: str, thing: str
-) -> None:
+def test_a_received_run_is_resumed_or_refused(tmp_path: Path, name: str, thing: str) -> None:
     plant_job(tmp_path, "failed", kind="report")
     place = tmp_path / "runs" / JOB / name
     mine = tmp_path / "mine"
@@ -293,9 +289,7 @@ def test_a_file_beyond_its_limit_is_refused_without_being_read(tmp_path: Path) -
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
-def test_pages_show_the_rest_of_a_folder_that_is_damaged_everywhere(
-    results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_show_the_rest_of_a_folder(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_RESULTS", str(results))
     for pattern, thing in zip(places(), list(THINGS) * 2, strict=False):
         if thing != "huge":

@@ -233,9 +233,7 @@ def test_an_analysis_names_no_file_outside_of_the_activations(
         assert not open_page(page).exception
 
 
-def test_texts_are_not_read_through_a_link_out_of_the_results(
-    saved: SavedAnalysis, tmp_path: Path
-) -> None:
+def test_texts_are_not_read_through_a_link_outside(saved: SavedAnalysis, tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(saved.path.parents[1], results)
     assert texts_in(results, saved, "gpt2")
@@ -298,9 +296,7 @@ HEADERS: dict[str, Harm] = {
 
 
 @pytest.mark.parametrize("name", [*HEADERS, "a list", "nothing"])
-def test_a_header_of_controls_that_was_not_written_is_refused(
-    controls: UnitControls, name: str
-) -> None:
+def test_a_foreign_header_of_controls_is_refused(controls: UnitControls, name: str) -> None:
     path = controls.path("contextless")
     header, data = header_of(path)
     assert damage_of(path) == ""
@@ -341,9 +337,7 @@ def test_a_size_of_controls_that_is_a_text_takes_no_memory(controls: UnitControl
     assert "integer" in finding.message
 
 
-def test_a_folder_of_controls_that_leads_out_is_neither_read_nor_written(
-    controls: UnitControls, tmp_path: Path
-) -> None:
+def test_controls_outside_are_neither_read_nor_made(controls: UnitControls, tmp_path: Path) -> None:
     folder = controls.path("contextless").parent
     folder.rename(tmp_path.parent / f"{tmp_path.name}-elsewhere")
     folder.symlink_to(tmp_path.parent / f"{tmp_path.name}-elsewhere")

@@ -19,13 +19,7 @@ import pytest
 
 from emoact.causes import heads, lens, patterns
 from emoact.causes.form import check_form
-from emoact.causes.saved import (
-    SavedCause,
-    cause_id,
-    save_cause,
-    saved_causes,
-    verify_causes,
-)
+from emoact.causes.saved import SavedCause, cause_id, save_cause, saved_causes, verify_causes
 from emoact.decode import sealed
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.report.making import make_report
@@ -302,9 +296,7 @@ def test_a_flipped_bit_of_saved_patterns_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["heads", "steer", "ablate"])
-def test_rows_that_are_missing_or_doubled_are_passed_over_or_shown(
-    kind: str, tmp_path: Path
-) -> None:
+def test_rows_missing_or_doubled_are_passed_over_or_shown(kind: str, tmp_path: Path) -> None:
     saved, root = PLANTS[kind](tmp_path), ResultsRoot(tmp_path)
     name = {"heads": "components", "steer": "effects", "ablate": "ablations"}[kind]
     rows = saved.found[name]
@@ -321,14 +313,7 @@ def test_rows_that_are_missing_or_doubled_are_passed_over_or_shown(
         use(root, kind)
 
 
-_RAISED = {
-    "side": "raised",
-    "rank": 1,
-    "token": "a",
-    "token_id": 1,
-    "logit": 1.0,
-    "random_95": 0.5,
-}
+_RAISED = {"side": "raised", "rank": 1, "token": "a", "token_id": 1, "logit": 1.0, "random_95": 0.5}
 _NAMES = [str(number) for number in range(201)]
 _MANY = {"emotion": ["joy"] * 201, "prompt": _NAMES, "projection": [0.0] * 201}
 _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
@@ -355,12 +340,7 @@ _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
     ),
     ("lens", ("tokens",), [_RAISED], "both ends"),
     ("steer", ("settings", "control_doses"), [], "names no emotion, no layer"),
-    (
-        "steer",
-        ("settings", "emotions"),
-        ["anger", "gratitude", *_NAMES[:199]],
-        "has 201 emotions",
-    ),
+    ("steer", ("settings", "emotions"), ["anger", "gratitude", *_NAMES[:199]], "has 201 emotions"),
     ("steer", ("settings", "n_random"), 0, "no random or no shuffled"),
     ("steer", ("effects", 0, "emotion"), "joy", "was not asked for"),
     ("steer", ("effects", 0, "layer"), 7, "was not asked for"),
@@ -389,9 +369,7 @@ def test_tokens_of_projected_passages_are_on_one_of_two_sides(tmp_path: Path) ->
             check_form("project", found | {"tokens": [token]}, {})
 
 
-def test_a_result_of_an_emotion_without_files_is_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_emotion_without_files_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for plant in (plant_steering, plant_ablations, plant_heads):
         plant(tmp_path)
     monkeypatch.setenv("EMOACT_RESULTS", str(tmp_path))

@@ -53,9 +53,7 @@ def plant_model(folder: Path, config: str | dict[str, object]) -> Path:
     ],
     ids=lambda config: str(config)[:40],
 )
-def test_a_configuration_with_counts_that_no_model_has_is_refused(
-    tmp_path: Path, config: str | dict[str, object]
-) -> None:
+def test_counts_of_no_model_are_refused(tmp_path: Path, config: str | dict[str, object]) -> None:
     with pytest.raises(RequestError):
         resolve_model(str(plant_model(tmp_path / "model", config)))
 
@@ -86,9 +84,7 @@ def test_an_index_that_names_no_file_of_its_folder_is_refused(tmp_path: Path, na
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
-def test_another_thing_in_place_of_a_model_file_is_refused(
-    tmp_path: Path, file: str, kind: str
-) -> None:
+def test_another_thing_for_a_model_file_is_refused(tmp_path: Path, file: str, kind: str) -> None:
     folder = plant_model(tmp_path / "model", {})
     place = folder / file
     place.unlink()
@@ -168,9 +164,7 @@ def test_a_gguf_header_of_many_fields_has_limits_of_its_own(tmp_path: Path) -> N
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-def test_sizes_of_a_gguf_file_are_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_gguf_is_sized_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     path = write_gguf(tmp_path / "model.gguf")
     first = resolve_model(str(path)).shape
@@ -236,9 +230,7 @@ def test_a_hostile_tokenizer_is_refused_by_counting_and_by_loading(
         tokenizer_file.count_tokens(path, ["a text"])
 
 
-def test_an_honest_tokenizer_is_read_by_a_process_with_limits_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_honest_tokenizer_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(HONEST_TOKENIZER))
@@ -303,9 +295,7 @@ def test_the_longest_header_that_is_parsed_takes_less_than_200_mb(tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
 @pytest.mark.parametrize("file", ["generation_config.json", "chat_template.jinja", "vocab.txt"])
-def test_small_files_of_a_model_that_are_something_else_are_refused_before_loading(
-    tmp_path: Path, file: str, kind: str
-) -> None:
+def test_other_small_files_are_refused_before_loading(tmp_path: Path, file: str, kind: str) -> None:
     folder = plant_model(tmp_path / "model", {})
     shape.check_files(folder)
     if kind == "pipe":

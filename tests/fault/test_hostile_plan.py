@@ -53,18 +53,14 @@ def again(engine: BridgeEngine, source: ModelSource, plan: dict[str, Any]) -> Br
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_a_plan_that_was_not_chosen_here_is_refused(
-    engine: BridgeEngine, source: ModelSource, name: str
-) -> None:
+def test_a_foreign_plan_is_refused(engine: BridgeEngine, source: ModelSource, name: str) -> None:
     changes, message = PLANS[name]
     with pytest.raises(RequestError, match=message):
         again(engine, source, {**engine.facts.plan, **changes})
 
 
 @pytest.mark.parametrize("threads", [0, -1, 10**9, "4", 1.5, True, [1]])
-def test_threads_that_no_machine_has_are_refused_before_loading(
-    source: ModelSource, threads: Any
-) -> None:
+def test_threads_that_no_machine_has_are_refused(source: ModelSource, threads: Any) -> None:
     with pytest.raises(RequestError, match="threads; 1 to 4,096 are allowed"):
         engine_of(source, texts=TEXTS, frozen={"threads": threads})
 

@@ -45,9 +45,7 @@ def test_the_undamaged_files_are_read() -> None:
         use(data)
 
 
-def test_damaged_files_are_read_or_refused_for_a_reason(
-    record_property: Callable[[str, object], None],
-) -> None:
+def test_damaged_files_are_read_or_refused(record_property: Callable[[str, object], None]) -> None:
     files, random_ = seeds(), random.Random(SEED)
     until = time.monotonic() + SECONDS
     tried, reasons = 0, []

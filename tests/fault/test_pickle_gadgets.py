@@ -82,9 +82,7 @@ def test_the_gadgets_are_live_where_pickle_loads_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gadget", live("x"))
-def test_a_live_gadget_is_refused_in_every_form_at_every_place(
-    gadget: str, tmp_path: Path, canary: Path
-) -> None:
+def test_a_live_gadget_is_refused_in_every_form(gadget: str, tmp_path: Path, canary: Path) -> None:
     module, attribute, arguments = live(str(canary))[gadget]
     for form in spellings(module, attribute, arguments).values():
         for stream in places(form).values():

@@ -232,9 +232,7 @@ def scene_of_one_run(scene: Scene, action: str) -> None:
 
 
 @pytest.mark.parametrize("n_runs", [2, 8])
-def test_runs_into_one_folder_at_once_are_identical_to_one(
-    world: World, monkeypatch: pytest.MonkeyPatch, n_runs: int
-) -> None:
+def test_runs_at_once_equal_one(world: World, monkeypatch: pytest.MonkeyPatch, n_runs: int) -> None:
     model = world.model(pass_s=0.01)
     alone = World(world.path / "alone")
     alone.path.mkdir()

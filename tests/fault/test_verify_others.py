@@ -146,9 +146,7 @@ def test_a_flipped_bit_of_control_extractions_is_found(tmp_path: Path) -> None:
     assert codes(tmp_path) == ["controls_damaged"]
 
 
-def test_verify_reports_all_of_it_and_says_what_it_does_not_cover(
-    tmp_path: Path, typed: Typed
-) -> None:
+def test_verify_reports_all_and_what_it_does_not_cover(tmp_path: Path, typed: Typed) -> None:
     plant_scenarios(tmp_path)
     plant_job(tmp_path, "finished", kind="report")
     (tmp_path / "runs" / JOB / "status.json").write_text("{}")

@@ -19,9 +19,7 @@ def _arrays(prompts: list[list[int]]) -> list[np.ndarray]:
 
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
-def test_each_prompt_is_finished_once_and_its_rows_hold_its_tokens(
-    prompts: list[list[int]], plan: PlanName, budget: int
-) -> None:
+def test_each_prompt_is_done_once(prompts: list[list[int]], plan: PlanName, budget: int) -> None:
     passes = plan_passes(_arrays(prompts), plan=plan, budget=budget)
     finished = [sample for one_pass in passes for sample in one_pass.samples]
     assert sorted(finished) == list(range(len(prompts)))
@@ -33,9 +31,7 @@ def test_each_prompt_is_finished_once_and_its_rows_hold_its_tokens(
 
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
-def test_each_token_sees_exactly_its_own_prefix(
-    prompts: list[list[int]], plan: PlanName, budget: int
-) -> None:
+def test_tokens_see_their_own_prefix(prompts: list[list[int]], plan: PlanName, budget: int) -> None:
     for one_pass in plan_passes(_arrays(prompts), plan=plan, budget=budget):
         width = one_pass.ids.shape[1]
         for rows in one_pass.rows:
@@ -52,9 +48,7 @@ def test_each_token_sees_exactly_its_own_prefix(
 
 @settings(deadline=None)
 @given(prompts=_PROMPTS, plan=st.sampled_from(PLANS), budget=st.integers(1, 60))
-def test_a_pass_keeps_the_budget_unless_one_prompt_alone_exceeds_it(
-    prompts: list[list[int]], plan: PlanName, budget: int
-) -> None:
+def test_a_pass_keeps_the_budget(prompts: list[list[int]], plan: PlanName, budget: int) -> None:
     for one_pass in plan_passes(_arrays(prompts), plan=plan, budget=budget):
         assert one_pass.n_computed <= budget or len(one_pass.samples) == 1
 
@@ -69,9 +63,7 @@ def test_one_tree_computes_each_distinct_prefix_once(prompts: list[list[int]]) -
 
 @settings(deadline=None)
 @given(prompts=st.lists(_PROMPT, min_size=1, max_size=7), budget=st.integers(12, 40))
-def test_the_cuts_between_trees_cost_least_of_all_splits(
-    prompts: list[list[int]], budget: int
-) -> None:
+def test_cuts_between_trees_cost_least_of_all(prompts: list[list[int]], budget: int) -> None:
     ordered = sorted(tuple(prompt) for prompt in prompts)
 
     def nodes(chunk: list[tuple[int, ...]]) -> int:

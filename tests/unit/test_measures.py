@@ -38,9 +38,7 @@ def test_an_estimate_brings_the_two_columns_of_its_interval() -> None:
 @pytest.mark.parametrize(
     ("stem", "names"), [("g", ("g_low", "g_high")), ("", ("low", "high")), (None, None)]
 )
-def test_the_columns_of_an_interval_are_named_by_the_stem(
-    stem: str | None, names: tuple[str, str] | None
-) -> None:
+def test_an_interval_is_named_by_the_stem(stem: str | None, names: tuple[str, str] | None) -> None:
     first, low, high = Columns("t").estimate(
         "gain", "Gain", of="its interval", stem=stem, ends=lambda source: source.low_and_high
     )

@@ -25,9 +25,7 @@ def wheel(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_lock_takes_the_file_that_was_resolved_and_no_other(
-    wheel: Path, tmp_path: Path
-) -> None:
+def test_the_lock_takes_the_resolved_file_and_no_other(wheel: Path, tmp_path: Path) -> None:
     requirements, lock = tmp_path / "requirements.txt", tmp_path / "requirements.lock"
     requirements.write_text(f"--no-index\n--find-links {tmp_path}\ntiny-lock==1.2\n")
     packages = resolved(requirements)

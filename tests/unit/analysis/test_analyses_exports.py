@@ -30,9 +30,7 @@ def test_the_direction_of_a_layer_belongs_to_the_block_before(saved: SavedAnalys
         np.testing.assert_array_equal(vector, by_layer[block + 1])
 
 
-def test_a_control_vector_reads_back_as_repeng_reads_it(
-    saved: SavedAnalysis, tmp_path: Path
-) -> None:
+def test_a_control_vector_is_read_by_repeng(saved: SavedAnalysis, tmp_path: Path) -> None:
     path = tmp_path / "out" / "anger.gguf"
     vectors = block_vectors(saved, "other", "anger")
     write_control_vector(path, vectors, model_hint="llama")
@@ -58,9 +56,7 @@ def test_a_control_vector_reads_back_as_repeng_reads_it(
     assert [each.name for each in path.parent.iterdir()] == ["anger.gguf"]
 
 
-def test_a_steering_vector_reads_back_without_running_code(
-    saved: SavedAnalysis, tmp_path: Path
-) -> None:
+def test_a_steering_vector_runs_no_code(saved: SavedAnalysis, tmp_path: Path) -> None:
     vectors = block_vectors(saved, "gpt2", "gratitude")
     beside = write_steering_vector(tmp_path / "gratitude.pt", vectors)
     fields = torch.load(tmp_path / "gratitude.pt", weights_only=True)

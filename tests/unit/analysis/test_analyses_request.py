@@ -108,9 +108,7 @@ def test_a_config_of_a_job_survives_the_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [{"n_layers": 4}, {"d_model": 16}])
-def test_files_of_other_shapes_in_one_folder_are_refused_before_the_start(
-    tmp_path: Path, shape: dict[str, Any]
-) -> None:
+def test_files_of_other_shapes_are_refused(tmp_path: Path, shape: dict[str, Any]) -> None:
     plant_scenarios(tmp_path, emotions=("anger", "neutral"))
     plant_scenarios(tmp_path, emotions=("gratitude",), **shape)
     error = refused(tmp_path, "gpt2/.* layers of width .*, but gpt2/anger has 3 of 8")

@@ -36,9 +36,7 @@ def saved(root: ResultsRoot, analysed: Analysed) -> SavedAnalysis:
     return save_analysis(root, *analysed, run_id="r1")
 
 
-def test_every_table_reads_back_as_it_was_computed(
-    saved: SavedAnalysis, analysed: Analysed
-) -> None:
+def test_tables_read_back_as_computed(saved: SavedAnalysis, analysed: Analysed) -> None:
     tables = analysed[0].tables
     assert set(tables) == set(saved.tables)
     for name, table in tables.items():
@@ -85,9 +83,7 @@ def rewrite(saved: SavedAnalysis, name: str, change: Callable[[pd.DataFrame], pd
     return SavedAnalysis.open(saved.path)
 
 
-def test_a_column_that_an_older_version_did_not_save_is_blank_and_named(
-    saved: SavedAnalysis, analysed: Analysed
-) -> None:
+def test_an_older_version_s_column_is_blank(saved: SavedAnalysis, analysed: Analysed) -> None:
     found = rewrite(saved, "strength", lambda table: table.drop(columns=["auroc", "n_emotion"]))
     assert found.missing("strength") == ("auroc", "n_emotion")
     assert found.missing("stability") == ()
@@ -98,9 +94,7 @@ def test_a_column_that_an_older_version_did_not_save_is_blank_and_named(
     pd.testing.assert_series_equal(table["l2"], whole["l2"])
 
 
-def test_a_column_of_a_newer_version_is_kept_and_comes_last(
-    saved: SavedAnalysis, analysed: Analysed
-) -> None:
+def test_a_newer_version_s_column_comes_last(saved: SavedAnalysis, analysed: Analysed) -> None:
     found = rewrite(saved, "strength", lambda table: table.assign(entropy=1.5)[::-1])
     table = found.table("strength")
     assert list(table) == [*analysed[0].tables["strength"], "entropy"]
@@ -135,9 +129,7 @@ def test_a_short_table_cannot_stand_for_gigabytes(
 
 
 @pytest.mark.parametrize("link", ["strength.parquet", "tables"])
-def test_tables_outside_the_analysis_are_not_read(
-    saved: SavedAnalysis, tmp_path: Path, link: str
-) -> None:
+def test_tables_outside_are_not_read(saved: SavedAnalysis, tmp_path: Path, link: str) -> None:
     tables = saved.path / "tables"
     place = tables if link == "tables" else tables / link
     place.rename(tmp_path / "elsewhere")
@@ -191,9 +183,7 @@ def test_an_analysis_of_a_newer_version_opens_with_what_is_known(saved: SavedAna
     assert len(found.table("headline")) == found.rows["headline"]
 
 
-def test_csv_files_hold_the_same_rows_and_name_their_badges(
-    saved: SavedAnalysis, analysed: Analysed
-) -> None:
+def test_csv_files_hold_the_rows_with_badges(saved: SavedAnalysis, analysed: Analysed) -> None:
     rows = analysed[0].tables["strength"]
     with (saved.path / "tables" / "strength.csv").open(newline="") as file:
         found = list(csv.DictReader(file))
@@ -204,9 +194,7 @@ def test_csv_files_hold_the_same_rows_and_name_their_badges(
     assert "other" in found[0]["badges"]
 
 
-def test_a_text_like_a_formula_has_an_apostrophe_in_the_csv_file_alone(
-    root: ResultsRoot, analysed: Analysed
-) -> None:
+def test_only_csv_files_mark_texts_like_formulas(root: ResultsRoot, analysed: Analysed) -> None:
     result, inputs = analysed
     points = result.tables["points"]
     formula = "=cmd|' /C calc'!A0"
@@ -236,9 +224,7 @@ def test_directions_read_back_with_what_they_are(saved: SavedAnalysis, analysed:
     assert json.loads(metadata["badges"]) == list(saved.badges)
 
 
-def test_the_description_says_what_was_done_to_what(
-    saved: SavedAnalysis, analysed: Analysed
-) -> None:
+def test_the_description_says_what_was_done(saved: SavedAnalysis, analysed: Analysed) -> None:
     result, inputs = analysed
     assert saved.settings == FAST
     assert saved.inputs == tuple(inputs)
@@ -327,9 +313,7 @@ def _read(saved: SavedAnalysis, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["tables/headline.parquet", "directions_gpt2_mlp_out.safetensors"])
-def test_a_harmed_file_gives_one_clear_message(
-    saved: SavedAnalysis, harm: Any, said: str, name: str
-) -> None:
+def test_a_harmed_file_is_told(saved: SavedAnalysis, harm: Any, said: str, name: str) -> None:
     harm(saved.path / name)
     with pytest.raises(FileRefusedError, match=said) as refused:
         _read(saved, name)

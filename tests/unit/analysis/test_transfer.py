@@ -81,9 +81,7 @@ def test_a_direction_of_the_first_folder_decides_on_the_second(folders: tuple[Pa
         assert row["balanced_low"] <= row["balanced_accuracy"] <= row["balanced_high"]
 
 
-def test_the_headline_is_the_median_over_the_middle_half_beside_the_best_words(
-    folders: tuple[Path, Path],
-) -> None:
+def test_the_headline_is_the_median_beside_the_best_words(folders: tuple[Path, Path]) -> None:
     found = transferred(folders)
     whole, layers = found.tables["transfer"], found.tables["transfer_layers"]
     own = whole[(whole["emotion"] == "anger") & (whole["classifier"] == "lda")].iloc[0]
@@ -141,9 +139,7 @@ def test_folders_made_differently_are_refused_with_the_field(
         transferred((folders[0], tmp_path))
 
 
-def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
-    folders: tuple[Path, Path], tmp_path: Path, typed: Typed
-) -> None:
+def test_only_new_scenarios_count(folders: tuple[Path, Path], tmp_path: Path, typed: Typed) -> None:
     some, all_of_them = tmp_path / "some", tmp_path / "all"
     plant_scenarios(some, "gpt2", n=20, n_layers=4, noun="bread")
     words = ["transfer", "--from", str(folders[0]), "--to", str(some), "--json"]
@@ -159,9 +155,7 @@ def test_other_prompts_of_scenarios_of_the_training_are_not_tested(
         transferred((folders[0], all_of_them))
 
 
-def test_prompts_that_both_folders_have_are_not_tested(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_prompts_of_both_folders_are_not_tested(folders: tuple[Path, Path], tmp_path: Path) -> None:
     longer, same = tmp_path / "longer", tmp_path / "same"
     plant_scenarios(longer, "gpt2", n=18, n_layers=4)
     found = transferred((folders[0], longer))
@@ -172,9 +166,7 @@ def test_prompts_that_both_folders_have_are_not_tested(
         transferred((folders[0], same))
 
 
-def test_the_command_prints_the_answer_and_one_document(
-    folders: tuple[Path, Path], typed: Typed
-) -> None:
+def test_the_command_prints_answer_and_document(folders: tuple[Path, Path], typed: Typed) -> None:
     words = ("transfer", "--from", str(folders[0]), "--to", str(folders[1]))
     said = typed(*words).out
     assert "layers 1-2" in said
@@ -186,9 +178,7 @@ def test_the_command_prints_the_answer_and_one_document(
     typed(*(*words, "--map", "anger"), code=2)
 
 
-def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
-    folders: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_few_scenarios_are_not_compared(folders: tuple[Path, Path], tmp_path: Path) -> None:
     plant_scenarios(
         tmp_path, "gpt2", n=15, n_layers=4, scenario=lambda i: f"u{i % 5}", noun="bread"
     )
@@ -204,9 +194,7 @@ def test_few_scenarios_of_many_prompts_are_not_compared_with_words(
     assert said.count("not shown to be above chance") == at_chance > 0
 
 
-def test_the_view_of_an_analysis_shows_the_same_figures(
-    folders: tuple[Path, Path], typed: Typed
-) -> None:
+def test_the_view_shows_the_same_figures(folders: tuple[Path, Path], typed: Typed) -> None:
     first, second = (str(folder) for folder in folders)
     plant_analysis(folders[0])
     words = ("view", "transfer", "--results", first, "--json")

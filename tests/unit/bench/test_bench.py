@@ -95,9 +95,7 @@ def test_the_layers_of_a_block_are_counted_with_their_memory_layout() -> None:
     assert llama[Shape(32, 16, outputs_adjacent=False)] == 6
 
 
-def test_the_limit_weighs_each_shape_by_how_often_it_occurs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_limit_weighs_shapes_by_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = {Shape(32, 48, outputs_adjacent=True): 2, Shape(48, 32, outputs_adjacent=False): 1}
     ticks = itertools.count()
     # Every look at the clock is a second after the one before, so that each product takes one.

@@ -27,9 +27,7 @@ def test_every_store_and_precision_is_measured(tmp_path: Path, typed: Typed) -> 
     typed("bench", "--store", "--results", tmp_path / "without files", code=2)
 
 
-def test_clicks_are_refused_without_a_browser(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_clicks_need_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(RequestError, match="there is none"):
         click_times(tmp_path)

@@ -11,9 +11,7 @@ from tests.support.numpy_engine import NumpyEngine, numpy_engine
 from tests.support.stand_in_world import World
 
 
-def test_a_pass_that_is_under_way_is_left_at_the_next_layer(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pass_is_left_at_the_next_layer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[tuple[object, ...]] = []
     forward = NumpyEngine.forward
 

@@ -130,9 +130,7 @@ def test_products_are_true_float32_after_another_setting(folder: Path) -> None:
         torch.set_float32_matmul_precision(before)
 
 
-def test_a_pass_that_the_self_check_computed_is_not_computed_again(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_passes_of_the_self_check_serve(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(folder, texts=TEXTS)
     prompts = engine.tokenise(TEXTS)
     passes: list[int] = []

@@ -27,9 +27,7 @@ class Told(Quiet):
         self.units.append((str(event[0]), str(fields["emotion"])))
 
 
-def test_a_file_that_another_run_is_recording_is_not_called_unknown(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_being_recorded_is_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     model = world.model()
     first, second = (world.config(model, run_id=name) for name in ("r1", "r2"))
     written, seen = threading.Event(), threading.Event()

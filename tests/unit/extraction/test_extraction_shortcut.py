@@ -89,9 +89,7 @@ def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[SiteNa
                 np.testing.assert_allclose(rows, reference, rtol=0, atol=limit)
 
 
-def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_self_check_chooses_the_way(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, texts = resolve_model(str(folder)), ["the soup was cold", "the soup was warm"]
     plan = engine_of(source, texts=texts).facts.plan
     assert plan["direct"] is True
@@ -116,9 +114,7 @@ def test_the_self_check_takes_the_way_and_a_model_that_differs_on_it_does_not(
     assert "direct prefix_tree differs by 0.01" in plan["reason"]
 
 
-def test_prompts_of_a_tree_that_attend_one_by_one_agree_with_the_bare_model(
-    bridge: Any, folder: Path
-) -> None:
+def test_prompts_of_a_tree_agree_with_the_bare_model(bridge: Any, folder: Path) -> None:
     """Also where a prompt is the beginning of another, and where lengths differ."""
     ids = [np.array(row) for row in ([5, 6, 7, 8, 9], [5, 6], [5, 9, 1, 2], [3], [3, 4, 4, 4, 4])]
     (one_pass,) = plan_passes(ids, plan="prefix_tree", budget=100, fixed=1000.0)

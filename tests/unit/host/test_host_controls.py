@@ -62,9 +62,7 @@ def steps(world: World, view: RunView) -> set[str]:
     return {event.fields["step"] for event in events if event.kind == "step"}
 
 
-def test_weights_from_pickles_are_allowed_by_the_user_and_not_by_the_run_of_the_files(
-    world: World,
-) -> None:
+def test_weights_from_pickles_are_allowed_by_the_user_alone(world: World) -> None:
     for path in (world.results / "runs").glob("*/config.json"):
         content, _ = unsealed(json.loads(path.read_text()))
         path.write_text(json.dumps(sealed({**content, "allow_pickle_weights": True})))
@@ -168,9 +166,7 @@ def test_the_cost_is_counted_before_anything_starts(world: World) -> None:
     assert not (world.results / "controls").exists()
 
 
-def test_the_command_line_says_the_cost_first_and_the_controls_in_its_document(
-    world: World, typed: Typed
-) -> None:
+def test_the_command_says_cost_and_controls(world: World, typed: Typed) -> None:
     words = ["analyze", "--results", str(world.results), "--permutations", "1000"]
     captured = typed(*words, "--controls", "--json")
     assert captured.err.startswith("Control extractions: 260 short prompts")

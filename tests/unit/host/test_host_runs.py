@@ -78,9 +78,7 @@ def test_a_second_run_of_a_model_loads_nothing_and_writes_the_same(world: World)
 
 
 @pytest.mark.parametrize("seconds", ["0", "0.3"])
-def test_a_process_ends_after_its_idle_time(
-    world: World, monkeypatch: pytest.MonkeyPatch, seconds: str
-) -> None:
+def test_idle_hosts_end(world: World, monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
     monkeypatch.setenv(hosts.IDLE, seconds)
     pid = finished(world.config(world.model()))
     wait_for(lambda: not Path(f"/proc/{pid}").exists())
@@ -130,9 +128,7 @@ def test_a_killed_host_crashes_its_run_which_resumes_to_the_same_files(world: Wo
     assert saved_arrays(killed.results) == saved_arrays(again.results)
 
 
-def test_a_sentence_goes_to_the_host_that_a_run_left(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sentence_goes_to_a_warm_host(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "WORKER", WORKER)
     config = world.config(world.model())
     request = request_of(config)
@@ -166,9 +162,7 @@ def test_a_run_that_fails_takes_its_process_with_it(world: World) -> None:
     wait_for(lambda: hosts.hosts() == [])
 
 
-def test_an_idle_time_that_is_no_number_is_refused_before_a_run_starts(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_odd_idle_time_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     config = world.config(world.model())
     for text in ("soon", "-1", "nan", "inf"):
         monkeypatch.setenv(hosts.IDLE, text)
@@ -289,9 +283,7 @@ def ends(path: Path, lock: int) -> Callable[[], int]:
     return lambda: path.name.count(str(lock))
 
 
-def test_a_process_of_another_user_is_neither_answered_nor_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_user_is_not_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
         assert hosts.is_own(ours)

@@ -14,9 +14,7 @@ def results(tmp_path: Path, stand_in: Path) -> Path:
     return tmp_path
 
 
-def test_the_nearest_class_is_said_and_the_second_sentence_is_warm(
-    results: Path, typed: Typed
-) -> None:
+def test_the_nearest_class_is_said_and_the_second_is_warm(results: Path, typed: Typed) -> None:
     first = typed("sentence", "I broke the bicycle", "--results", results)
     assert "loading gpt2" in first.err
     lines = first.out.splitlines()

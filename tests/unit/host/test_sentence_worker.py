@@ -85,9 +85,7 @@ def test_a_folder_that_is_open_to_others_is_closed(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "open").stat().st_mode) == 0o700
 
 
-def test_a_cache_with_a_long_path_keeps_its_sockets_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_cache_path_has_its_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / ("long" * 40)))
     folder = hosts.hosts_folder()
     own = hosts.new_folder()
@@ -103,9 +101,7 @@ def test_looking_for_a_host_leaves_nothing_behind(stand_in: Path) -> None:
     assert not hosts.hosts_folder().exists()
 
 
-def test_a_new_host_removes_the_empty_folders_of_others_and_no_full_one(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_removes_empty_folders(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full, empty = hosts.new_folder(), stand_in / "host-01234567"
     empty.mkdir()
     other = stand_in / "models"
@@ -114,9 +110,7 @@ def test_a_new_host_removes_the_empty_folders_of_others_and_no_full_one(
     assert (full.exists(), empty.exists(), other.exists()) == (True, False, True)
 
 
-def test_hosts_of_another_version_are_not_asked(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_old_hosts_are_not_asked(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     look_at(REQUEST, "hello")
     (here,) = hosts.hosts()
     for name, value in (("__version__", "0.0.9"), ("emoact", Elsewhere)):
@@ -172,9 +166,7 @@ def test_another_model_takes_the_place_of_the_first(stand_in: Path) -> None:
     assert is_warm(other)
 
 
-def test_a_command_that_starts_no_worker_is_an_error_with_its_last_words(
-    stand_in: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_command_is_told(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "WORKER", ("sh", "-c", "echo no such thing >&2; exit 1"))
     with pytest.raises(EmoactError, match="no such thing"):
         look_at(REQUEST, "hello")

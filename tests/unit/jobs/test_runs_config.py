@@ -30,9 +30,7 @@ def test_a_config_survives_its_file(tmp_path: Path) -> None:
         {"options": ExtractionOptions(sites=("mlp_out", "resid_pre"))},
     ],
 )
-def test_what_does_not_change_the_files_does_not_change_the_fingerprint(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
+def test_the_fingerprint_ignores_the_rest(tmp_path: Path, change: dict[str, Any]) -> None:
     config = a_config(tmp_path, models=(a_model("a"), a_model("b")))
     assert dataclasses.replace(config, **change).fingerprint() == config.fingerprint()
 
@@ -50,9 +48,7 @@ def test_what_does_not_change_the_files_does_not_change_the_fingerprint(
         {"overwrite": True},
     ],
 )
-def test_what_changes_the_files_changes_the_fingerprint(
-    tmp_path: Path, change: dict[str, Any]
-) -> None:
+def test_the_fingerprint_follows_the_files(tmp_path: Path, change: dict[str, Any]) -> None:
     config = a_config(tmp_path)
     assert dataclasses.replace(config, **change).fingerprint() != config.fingerprint()
 
@@ -71,9 +67,7 @@ def test_what_changes_the_files_changes_the_fingerprint(
         ({"run_id": 3}, "run_id is int 3"),
     ],
 )
-def test_a_foreign_or_newer_config_is_refused(
-    tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
+def test_a_foreign_config_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         config_from_json({**a_config(tmp_path).to_json(), **change})
 
@@ -85,9 +79,7 @@ def test_a_config_that_is_no_object_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("counts", [{"anger": 2**62}, {"anger": 10**30}, {"anger": -1}])
-def test_counts_that_no_run_can_have_are_refused_at_once(
-    tmp_path: Path, counts: dict[str, int]
-) -> None:
+def test_counts_beyond_any_run_are_refused(tmp_path: Path, counts: dict[str, int]) -> None:
     with pytest.raises(RequestError, match="counts ask for"):
         a_config(tmp_path, counts={"neutral": 2, **counts})
     models = tuple(a_model(f"m{number}") for number in range(1000))

@@ -56,9 +56,7 @@ def test_the_disk_estimate_is_what_the_arrays_occupy(world: World) -> None:
     assert arrays < (unit.size or 0) < arrays + n_arrays * per_array + 20_000
 
 
-def test_a_first_guess_says_that_it_is_one_and_a_measured_rate_takes_its_place(
-    cache: Path, tmp_path: Path
-) -> None:
+def test_a_first_guess_says_so_and_gives_way_to_a_measured_one(cache: Path, tmp_path: Path) -> None:
     guess = estimate_run([some_work()], ExtractionOptions(), results=tmp_path)
     assert guess.rate_source == "guessed"
     key = rate_key("tiny", ExtractionOptions())
@@ -72,9 +70,7 @@ def test_a_first_guess_says_that_it_is_one_and_a_measured_rate_takes_its_place(
     assert other.rate_source == "guessed", "a rate belongs to its dtype"
 
 
-def test_responses_add_their_tokens_and_have_a_rate_of_their_own(
-    cache: Path, tmp_path: Path
-) -> None:
+def test_responses_have_tokens_and_a_rate_of_their_own(cache: Path, tmp_path: Path) -> None:
     learn(a_config(tmp_path), finished(tmp_path))
     work = some_work()
     plain = estimate_run([work], ExtractionOptions(), results=tmp_path)
@@ -138,9 +134,7 @@ def test_tokens_are_counted_by_the_models_own_tokenizer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
-def test_without_a_tokenizer_tokens_are_guessed_and_said_to_be(
-    tmp_path: Path, content: bytes | None
-) -> None:
+def test_without_a_tokenizer_tokens_are_guessed(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "tokenizer.json").write_bytes(content)
     found = count_or_guess(str(tmp_path), ["thank you for the soup", "x"])
@@ -171,9 +165,7 @@ def test_a_run_teaches_its_rate_and_loading_time(cache: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"models": {"x": 1}}', b"\xff" * 100])
-def test_a_damaged_memory_is_forgotten_and_made_anew(
-    cache: Path, tmp_path: Path, content: bytes
-) -> None:
+def test_a_damaged_memory_is_made_anew(cache: Path, tmp_path: Path, content: bytes) -> None:
     cache.mkdir()
     (cache / "rates.json").write_bytes(content)
     assert read_rates() == Rates()
@@ -181,9 +173,7 @@ def test_a_damaged_memory_is_forgotten_and_made_anew(
     assert len(read_rates().models) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_cache_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "file"))
     learn(a_config(tmp_path), finished(tmp_path))

@@ -74,9 +74,7 @@ def test_a_new_worker_cuts_off_what_a_killed_one_left_half_written(path: Path) -
     assert path.read_bytes() == whole
 
 
-def test_a_failed_append_leaves_no_part_of_a_line(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_append_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = EventLog(path)
     log.append(an_event("started"))
     real, calls = os.pwrite, []

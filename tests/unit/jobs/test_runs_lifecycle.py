@@ -30,9 +30,7 @@ def test_a_run_saves_every_unit_and_leaves_nothing_else(world: World) -> None:
 
 
 @pytest.mark.parametrize("resumed_at", ["the new place", "the old place"])
-def test_a_results_folder_that_is_renamed_ends_the_run_and_is_not_made_again(
-    world: World, resumed_at: str
-) -> None:
+def test_a_renamed_folder_ends_the_run_and_stays_renamed(world: World, resumed_at: str) -> None:
     run_id = world.start(world.config(world.model(pass_s=0.2))).run_id
     world.wait(run_id, running)
     moved = world.results.with_name("moved")
@@ -59,9 +57,7 @@ def test_concurrent_starts_make_one_run(world: World) -> None:
     assert len(progress.list_runs(world.results)) == 1
 
 
-def test_a_killed_run_shows_as_crashed_and_resumed_is_identical_to_an_undisturbed_one(
-    world: World,
-) -> None:
+def test_a_killed_run_is_crashed_and_resumed_equals_an_undisturbed_one(world: World) -> None:
     model = world.model(pass_s=0.05)
     run_id = world.start(world.config(model)).run_id
     world.wait(run_id, lambda view: view.units[0].state == "saved")
@@ -103,9 +99,7 @@ def test_cancel_interrupts_a_model_that_loads(world: World) -> None:
     assert said == "cancelled", "it was killed instead of interrupted"
 
 
-def test_a_worker_that_does_not_listen_is_killed_and_counts_as_cancelled(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deaf_worker_is_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "GRACE_S", 0.5)
     run_id = world.start(world.config(world.model(deaf_s=60))).run_id
     world.wait(run_id, running)
@@ -155,9 +149,7 @@ def test_a_cancelled_waiter_leaves_the_queue_and_the_next_moves_up(world: World)
     assert world.wait(third).state == "finished"
 
 
-def test_more_slots_let_runs_work_at_once_with_the_same_result(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_slots_let_runs_work_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_WORKERS", "2")
     models = [world.model(name, pass_s=0.3) for name in ("a", "b")]
     ids = [world.start(world.config(model)).run_id for model in models]

@@ -113,9 +113,7 @@ BAD: dict[str, Callable[[RunDirectory], object]] = {
 
 
 @pytest.mark.parametrize("damage", BAD, ids=str)
-def test_a_damaged_run_shows_its_problem_and_leaves_the_others_alone(
-    tmp_path: Path, damage: str
-) -> None:
+def test_a_damaged_run_shows_its_problem_alone(tmp_path: Path, damage: str) -> None:
     directory = make_run(tmp_path)
     healthy = make_run(tmp_path, "r2")
     shown_before = next(row for row in list_runs(tmp_path) if row.id == "r2")
@@ -131,9 +129,7 @@ def test_a_damaged_run_shows_its_problem_and_leaves_the_others_alone(
 
 
 @pytest.mark.parametrize("content", JUNK.values(), ids=list(JUNK))
-def test_events_that_are_junk_do_not_hide_what_the_status_says(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_junk_events_do_not_hide_the_status(tmp_path: Path, content: bytes) -> None:
     snapshot = in_state(a_config(tmp_path), "finished")
     directory = make_run(tmp_path, snapshot=snapshot)
     directory.events_path.write_bytes(content)
@@ -210,9 +206,7 @@ def test_a_reader_writes_nothing(tmp_path: Path) -> None:
     assert before == after
 
 
-def test_a_status_that_changes_is_read_again_and_one_that_does_not_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_changed_status_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = a_config(tmp_path)
     directory = make_run(tmp_path)
     reads = []
@@ -263,9 +257,7 @@ def test_only_a_run_that_finished_in_one_go_is_compared_with_its_estimate(tmp_pa
     assert read_run(tmp_path, "r2").estimate_ratio is None
 
 
-def test_silence_is_told_by_a_clock_that_does_not_jump(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silence_is_told_by_a_steady_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = make_run(tmp_path)
     status = Status.now(in_state(a_config(tmp_path), "running"), WorkerProcess.current())
     write_status(
@@ -299,9 +291,7 @@ def test_a_run_directory_that_vanishes_between_two_looks_is_no_error(tmp_path: P
     assert list_runs(tmp_path) == []
 
 
-def test_the_state_is_taken_again_when_a_resume_came_between_lock_and_status(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resume_meanwhile_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lock seen free, then resumed, then the new status read: that is no crash."""
     config = a_config(tmp_path)
     directory = make_run(tmp_path, snapshot=in_state(config, "failed"))

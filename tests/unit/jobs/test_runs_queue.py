@@ -88,9 +88,7 @@ def test_the_next_begins_when_the_worker_before_it_is_gone(tmp_path: Path) -> No
     thread.join()
 
 
-def test_a_run_joins_behind_all_that_live_however_often_others_came_and_went(
-    tmp_path: Path,
-) -> None:
+def test_a_run_joins_behind_all_that_live(tmp_path: Path) -> None:
     old = make_run(tmp_path, "old")
     hold(old, ticket=900, phase="working").close()
     alive = make_run(tmp_path, "alive")

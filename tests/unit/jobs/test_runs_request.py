@@ -41,9 +41,7 @@ def test_a_good_request_becomes_a_config_and_writes_nothing(world: World) -> Non
     assert config.estimate.n_tokens > 0
 
 
-def test_paths_hold_from_any_working_directory(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paths_hold_from_any_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.model()
     monkeypatch.chdir(world.path)
     config = prepare(
@@ -90,9 +88,7 @@ def test_one_model_in_two_spellings_counts_once(world: World) -> None:
         ({"results": __file__}, "Not a directory"),
     ],
 )
-def test_a_wrong_request_is_refused_and_leaves_nothing(
-    world: World, changes: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_request_is_refused(world: World, changes: dict[str, Any], message: str) -> None:
     model = world.model()
     fields = {"models": (str(model),), "dataset": world.dataset, "results": world.results}
     before = everything_below(world.path)
@@ -107,9 +103,7 @@ def test_results_that_cannot_be_written_are_refused(world: World) -> None:
         prepare(world.request(world.model(), results="/proc/emoact/results"))
 
 
-def test_an_odd_number_of_workers_is_refused_before_the_start(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_odd_worker_count_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOACT_WORKERS", "many")
     with pytest.raises(RequestError, match="EMOACT_WORKERS"):
         prepare(world.request(world.model()))

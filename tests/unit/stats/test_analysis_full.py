@@ -122,9 +122,7 @@ def test_directions_are_the_plan_s(result: AnalysisResult) -> None:
     assert {key.kind for key in result.directions if key.main} == {"plain"}
 
 
-def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
-    result: AnalysisResult,
-) -> None:
+def test_a_planted_emotion_is_found_only_where_it_is(result: AnalysisResult) -> None:
     for row in rows(result, "strength"):
         assert row.significant == (row.layer > 0), row
         assert row.p <= row.p_max <= row.p_strong
@@ -133,9 +131,7 @@ def test_planted_emotion_is_found_where_it_is_and_not_where_it_is_not(
             assert row.cv > row.null_high
 
 
-def test_distance_of_orthogonal_emotions_is_lifted_plainly_and_not_cross_validated(
-    result: AnalysisResult,
-) -> None:
+def test_only_the_plain_distance_of_orthogonal_emotions_is_lifted(result: AnalysisResult) -> None:
     late = [row for row in rows(result, "distances") if row.layer]
     assert np.mean([row.cosine - row.cv_cosine for row in late]) > 0
     assert abs(np.mean([row.cv_cosine for row in late])) < 0.15

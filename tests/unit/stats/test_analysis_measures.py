@@ -18,9 +18,7 @@ def layers(seed: int = 0, d_model: int = 10) -> list[list[np.ndarray]]:
 
 @pytest.mark.parametrize("block", [3, 4096])
 @pytest.mark.parametrize("start", [0, 1])
-def test_every_statistic_agrees_with_numpy(
-    block: int, start: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statistics_equal_numpy(block: int, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measures, "_BLOCK_TOKENS", block)
     arrays = layers()
     found = measure_site(arrays, lengths=LENGTHS, content=spans_from(LENGTHS, start))

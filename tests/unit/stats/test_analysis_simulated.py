@@ -191,9 +191,7 @@ def biased_cka(first: np.ndarray, second: np.ndarray) -> float:
 @pytest.mark.parametrize(
     ("n", "biased", "sd", "repeats"), [(200, 0.79, 0.006, 40), (50, 0.94, 0.03, 150)]
 )
-def test_biased_cka_of_noise_is_near_one_and_the_unbiased_one_zero(
-    n: int, biased: float, sd: float, repeats: int
-) -> None:
+def test_only_biased_cka_of_noise_is_high(n: int, biased: float, sd: float, repeats: int) -> None:
     rng = np.random.default_rng([109, n])
     found, high = [], []
     for _ in range(repeats):

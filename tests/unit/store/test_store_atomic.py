@@ -50,9 +50,7 @@ def test_a_new_file_gets_the_rights_that_the_user_gives_new_files(tmp_path: Path
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), EmoactError("mine")])
-def test_an_error_in_the_block_keeps_the_old_file_and_passes_on(
-    error: BaseException, tmp_path: Path
-) -> None:
+def test_an_error_in_the_block_keeps_the_file(error: BaseException, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
 
     def write_half() -> None:
@@ -82,9 +80,7 @@ def test_a_failing_system_call_discards_the_new_file(
     assert _names(tmp_path) == ["file"]
 
 
-def test_an_unconfirmed_rename_is_an_error_though_the_file_is_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unconfirmed_rename_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.fsync
 
     def fail_on_folders(descriptor: int) -> None:
@@ -98,9 +94,7 @@ def test_an_unconfirmed_rename_is_an_error_though_the_file_is_whole(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_a_heartbeat_is_replaced_without_waiting_for_the_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_heartbeat_waits_for_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", _failing(errno.EIO))
     write_json(tmp_path / "status.json", {"at": 1}, durable=False)
     assert json.loads((tmp_path / "status.json").read_text()) == {"at": 1}
@@ -117,9 +111,7 @@ def test_a_disk_without_room_shows_before_anything_is_written(tmp_path: Path) ->
     assert _names(tmp_path) == []
 
 
-def test_the_temporary_file_of_a_dead_writer_goes_and_that_of_a_live_one_stays(
-    tmp_path: Path,
-) -> None:
+def test_only_a_dead_writer_s_temporary_file_goes(tmp_path: Path) -> None:
     dead, live = (tmp_path / f".emoact-{digit * 16}.tmp" for digit in "01")
     dead.write_bytes(b"torn")
     with live.open("wb") as held:
@@ -154,9 +146,7 @@ def test_writers_side_by_side_never_remove_each_others_files(tmp_path: Path) -> 
     assert len(_names(tmp_path)) == 8
 
 
-def test_a_file_taken_for_a_dead_writers_between_creation_and_lock_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_taken_for_dead_is_remade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = fcntl.flock
     removed: list[Path] = []
 
@@ -173,9 +163,7 @@ def test_a_file_taken_for_a_dead_writers_between_creation_and_lock_is_made_again
     assert len(removed) == 1
 
 
-def test_a_file_system_without_locks_still_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_written_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", _failing(errno.ENOTSUP))
     stale = tmp_path / f".emoact-{'0' * 16}.tmp"
     stale.touch()
@@ -206,9 +194,7 @@ def test_json_without_a_spelling_is_refused_and_keeps_the_old_file(tmp_path: Pat
     assert _names(tmp_path) == ["file.json"]
 
 
-def test_every_new_folder_reaches_the_disk_through_its_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_folders_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, synced = os.fsync, []
 
     def spy(descriptor: int) -> None:

@@ -105,9 +105,7 @@ def test_the_key_names_what_decides_the_vectors(controls: UnitControls) -> None:
     assert len(changed) == 10
 
 
-def test_the_key_is_that_of_the_same_prompts_elsewhere(
-    controls: UnitControls, tmp_path: Path
-) -> None:
+def test_the_key_is_that_of_the_prompts(controls: UnitControls, tmp_path: Path) -> None:
     provenance = {
         **(controls.unit.provenance or {}),
         "run_id": "another",

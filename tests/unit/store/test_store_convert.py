@@ -43,9 +43,7 @@ def write(unit: SampleUnit, folder: Path, name: str = "activations_joy.pkl") -> 
 
 
 @pytest.mark.parametrize("sites", SITES)
-def test_a_pickle_from_a_lossless_compact_file_is_byte_equal(
-    sites: tuple[SiteName, ...], tmp_path: Path
-) -> None:
+def test_a_pickle_again_is_byte_equal(sites: tuple[SiteName, ...], tmp_path: Path) -> None:
     path = write(a_unit(sites, other=1), tmp_path)
     compact, back = tmp_path / "activations_joy.zarr.zip", tmp_path / "back.pkl"
     convert(path, to="compact", out=compact)

@@ -156,9 +156,7 @@ class Text(str):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_metadata_of_another_kind_are_refused_by_name_before_anything_is_written(
-    value: dict[Any, Any], said: str, tmp_path: Path
-) -> None:
+def test_other_metadata_are_refused(value: dict[Any, Any], said: str, tmp_path: Path) -> None:
     unit = sample_unit()
     with pytest.raises(EmoactError, match=said):
         write_unit(tmp_path / "unit.pkl", shard=unit, **{**unit.parts(), "metadata": value})

@@ -105,9 +105,7 @@ def test_another_process_finds_the_same_key() -> None:
         ({"a": {"x"}}, "a is a set"),
     ],
 )
-def test_a_value_without_one_spelling_is_refused_by_name(
-    change: dict[str, Any], field: str
-) -> None:
+def test_values_of_no_one_spelling_are_refused(change: dict[str, Any], field: str) -> None:
     with pytest.raises(EmoactError, match=field):
         unit_key(change, [])
 

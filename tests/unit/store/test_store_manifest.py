@@ -125,9 +125,7 @@ DAMAGED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_manifest_is_refused_with_a_remedy_and_left_as_it_is(
-    damage: str, root: ResultsRoot
-) -> None:
+def test_a_damaged_manifest_is_refused_and_left(damage: str, root: ResultsRoot) -> None:
     root.path.mkdir()
     root.manifest.write_bytes(DAMAGED[damage])
     with pytest.raises(EmoactError, match=r"manifest\.json is damaged: .+") as refusal:
@@ -248,9 +246,7 @@ def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
     assert manifest.load(ResultsRoot(tmp_path)) == {}
 
 
-def test_a_lock_that_hangs_ends_in_a_message(
-    root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_lock_is_told(root: ResultsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "_PATIENCE_S", 0.05)
     root.path.mkdir()
     with root.manifest_lock.open("w") as held:
@@ -261,9 +257,7 @@ def test_a_lock_that_hangs_ends_in_a_message(
     assert len(manifest.load(root)) == 1
 
 
-def test_a_file_system_without_locks_is_refused_rather_than_trusted(
-    root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_locks_are_refused(root: ResultsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> NoReturn:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 

@@ -86,8 +86,7 @@ def test_a_file_of_the_reports_time_has_one_note_that_its_configuration_is_unkno
 
 
 @pytest.mark.parametrize(
-    "spans",
-    [[[0, 1]], [[0, 99]] * 3, [[-1, 1]] * 3, [[1, 0]] * 3, [["0", 1]] * 3, [0, 1, 1], {}],
+    "spans", [[[0, 1]], [[0, 99]] * 3, [[-1, 1]] * 3, [[1, 0]] * 3, [["0", 1]] * 3, [0, 1, 1], {}]
 )
 def test_positions_of_the_text_that_no_prompt_has_are_an_error(spans: object) -> None:
     assert "content_spans" in codes(ours(content_spans=spans), "error")
@@ -105,9 +104,7 @@ def test_positions_of_the_text_that_no_prompt_has_are_an_error(spans: object) ->
         ([[1, 2]] * 3, None, "responses"),
     ],
 )
-def test_responses_that_are_not_behind_their_prompts_are_an_error(
-    spans: object, texts: object, code: str
-) -> None:
+def test_responses_elsewhere_are_an_error(spans: object, texts: object, code: str) -> None:
     said = {"content_spans": [[0, 1]] * 3, "response_spans": spans, "responses": texts}
     assert code in codes(ours(**said), "error")
 
@@ -272,9 +269,7 @@ def test_finite_values_have_no_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_found_with_site_layer_and_sample(
-    bad: float, tmp_path: Path
-) -> None:
+def test_non_finite_values_are_found_with_their_place(bad: float, tmp_path: Path) -> None:
     value = ours()
     value["mlp_output"][1][2][0, 3] = bad
     value["mlp_output"][1][2][1, 0] = bad

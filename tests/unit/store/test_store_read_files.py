@@ -136,9 +136,7 @@ OTHER_FORMATS = [
     OTHER_FORMATS,
     ids=[f"{said}-{number}" for number, (_, said) in enumerate(OTHER_FORMATS)],
 )
-def test_other_formats_are_told_by_name_with_a_remedy(
-    content: bytes, said: str, tmp_path: Path
-) -> None:
+def test_other_formats_are_told_by_name(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(content)
     error = refused(tmp_path / "a.pkl")
     assert said in error.reason

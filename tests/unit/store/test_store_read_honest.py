@@ -55,9 +55,7 @@ def assert_reads_like_pickle(path: Path, stream: bytes) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_every_kind_of_array_reads_equal_to_pickle_load(
-    tmp_path: Path, kind: str, protocol: int
-) -> None:
+def test_every_array_is_read_as_pickle_does(tmp_path: Path, kind: str, protocol: int) -> None:
     stream = pickle.dumps(payload(activation=ARRAYS[kind]), protocol=protocol)
     assert_reads_like_pickle(tmp_path / "a.pkl", stream)
     for layer, samples in enumerate(pickle.loads(stream)["residual_stream"]):
@@ -137,9 +135,7 @@ def test_files_that_numpy_1_wrote_hold_what_was_put_in(protocol: int) -> None:
     ],
     ids=lambda extra: next(iter(map(str, extra))),
 )
-def test_other_metadata_reads_equal_to_pickle_load(
-    tmp_path: Path, extra: dict[str, Any], protocol: int
-) -> None:
+def test_metadata_are_as_of_pickle(tmp_path: Path, extra: dict[str, Any], protocol: int) -> None:
     stream = pickle.dumps(payload(metadata=extra), protocol=protocol)
     assert_reads_like_pickle(tmp_path / "a.pkl", stream)
 

@@ -92,9 +92,7 @@ def test_streams_mean_what_pickletools_says(data: bytes, value: object) -> None:
         (P + b"NN\x93.", 4, "not a short text"),
     ],
 )  # fmt: skip
-def test_a_refusal_names_the_opcode_and_its_byte(
-    data: bytes, offset: int | None, said: str
-) -> None:
+def test_a_refusal_names_opcode_and_byte(data: bytes, offset: int | None, said: str) -> None:
     with pytest.raises(FileRefusedError, match=said) as caught:
         interpreted(data)
     assert caught.value.offset == offset

@@ -50,9 +50,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_bad_file_is_a_problem_with_its_path_and_hides_no_other(
-    damage: str, tmp_path: Path
-) -> None:
+def test_a_bad_file_is_a_problem_and_hides_no_other(damage: str, tmp_path: Path) -> None:
     good = plant_unit(tmp_path)
     bad = good.with_name("activations_apology.pkl")
     DAMAGE[damage][0](bad)
@@ -131,9 +129,7 @@ def test_a_file_with_nan_is_described_and_not_ok(tmp_path: Path) -> None:
     assert "not_finite_resid_pre" in [finding["code"] for finding in told["findings"]]
 
 
-def test_a_hostile_file_and_what_is_no_file_are_described_by_reason_and_offset(
-    tmp_path: Path,
-) -> None:
+def test_what_is_hostile_or_no_file_is_described_by_reason(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     path.write_bytes(b"\x80\x04K\x01cos\nsystem\n)R.")
     told = described(path)

@@ -59,9 +59,7 @@ def test_an_array_of_another_shape_is_refused(shape: tuple[int, ...], empty: Uni
     ("site", "layer", "sample"),
     [("resid_pre", 3, 0), ("resid_pre", -1, 0), ("resid_post", 0, 0), ("mlp_out", 0, 3)],
 )
-def test_a_place_that_the_layout_does_not_have_is_refused(
-    site: Any, layer: int, sample: int, empty: UnitFile
-) -> None:
+def test_a_place_outside_the_layout(site: Any, layer: int, sample: int, empty: UnitFile) -> None:
     with pytest.raises((KeyError, IndexError)):
         empty.put(site, layer, sample, np.zeros((4, 6), dtype=np.float32))
 
@@ -74,17 +72,13 @@ def test_samples_are_not_counted_from_the_end(empty: UnitFile) -> None:
         empty.rows("resid_pre", 0, -1)
 
 
-def test_an_activation_that_was_never_computed_is_named_and_never_read_as_zeros(
-    empty: UnitFile,
-) -> None:
+def test_an_activation_never_computed_is_never_read_as_zeros(empty: UnitFile) -> None:
     empty.put("resid_pre", 0, 0, UNIT.activations["resid_pre", 0][0])
     with pytest.raises(EmoactError, match="resid_pre layer 0 sample 1 was never computed"):
         empty.rows("resid_pre", 0, 1)
 
 
-def test_short_reads_and_writes_are_continued(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_short_reads_and_writes_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write_unit(tmp_path / "at_once.pkl", shard=UNIT, **UNIT.parts())
     pread = os.pread
 
@@ -105,9 +99,7 @@ def test_short_reads_and_writes_are_continued(
     assert (tmp_path / "unit.pkl").read_bytes() == (tmp_path / "at_once.pkl").read_bytes()
 
 
-def test_a_file_cut_short_from_outside_is_an_error_and_not_zeros(
-    empty: UnitFile, tmp_path: Path
-) -> None:
+def test_a_file_cut_from_outside_is_an_error(empty: UnitFile, tmp_path: Path) -> None:
     fill(empty)
     path = temporary(tmp_path)
     os.truncate(path, path.stat().st_size - 4)

@@ -64,9 +64,7 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_written(tmp_path: Path) -
 @pytest.mark.parametrize(
     "change", [{"metadata": {"n": 1 << 40}}, {"labels": ["joy", "joy", "Joy"]}]
 )
-def test_words_that_do_not_fit_what_was_laid_out_are_written_all_the_same(
-    change: dict[str, Any], tmp_path: Path
-) -> None:
+def test_longer_words_are_written_too(change: dict[str, Any], tmp_path: Path) -> None:
     unit = sample_unit(metadata={"n": 1})
     with lay_out(tmp_path / "a.pkl", layout=unit.layout, **unit.parts()) as file:
         for site, layer in unit.activations:
@@ -99,9 +97,7 @@ def test_words_that_do_not_fit_what_was_laid_out_are_written_all_the_same(
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_parts_that_do_not_fit_together_leave_no_file(
-    change: dict[str, Any], said: str, tmp_path: Path
-) -> None:
+def test_odd_parts_leave_no_file(change: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(EmoactError, match=said):
         _write(sample_unit(), tmp_path / "unit.pkl", **change)
     assert not (tmp_path / "unit.pkl").exists()

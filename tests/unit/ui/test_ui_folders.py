@@ -61,9 +61,7 @@ def test_a_damaged_list_names_no_folder_outside(tmp_path: Path, kept: str) -> No
     assert made_folders(str(root.path)) in ([], [str(tmp_path / "kept")])
 
 
-def test_a_received_list_offers_no_folder_of_other_things(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_received_list_offers_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tmp_path / "results"
     monkeypatch.setenv("EMOACT_RESULTS", str(first))
     made = make_folder(str(first), "mine")

@@ -40,9 +40,7 @@ def test_the_null_of_a_score_correlation_is_that_of_the_re_paired_prompts(tables
     assert (drawn["null_high"] >= drawn["null_low"]).all()
 
 
-def test_a_correlation_over_a_ceiling_of_noise_flattens_neither_lines_nor_colours(
-    tables: Tables,
-) -> None:
+def test_a_correlation_over_the_ceiling_flattens_nothing(tables: Tables) -> None:
     across = tables["across"][tables["across"]["site"] == "resid_pre"].copy()
     across["score_corr"] = across["score_corr_raw"]
     across.loc[across.index[1], "score_corr"] = 9.0

@@ -154,9 +154,7 @@ def test_a_sink_is_named_with_its_layer_and_left_out_where_a_bos_was_prepended(
     assert ("left out" in sentence) == (content_start == 1 and bool(said))
 
 
-def test_the_course_of_the_middle_emotion_goes_from_the_first_layer_to_the_last_over_the_peak() -> (
-    None
-):
+def test_the_middle_emotion_goes_from_the_first_layer_to_the_last_over_the_peak() -> None:
     sentence = norms.course_sentence(pd.DataFrame([row(0, 6.1), row(1, 130.0), row(2, 118.0)]))
     assert "from 6.10 at layer 0 to 118 at layer 2, highest at layer 1 (130)." in sentence
     rows = [
