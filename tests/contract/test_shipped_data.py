@@ -20,6 +20,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from emoact.data import read_prompts
+from emoact.stats.audit import audit_dataset
+from emoact.stats.audit.register import MARKERS, sentences_of
+
 ROOT = Path(__file__).resolve().parents[2]
 EMOTIONS = ("gratitude", "anger", "apology", "neutral")
 SUBSETS = ("explicit", "implicit")
@@ -220,3 +224,125 @@ def test_single_words_do_not_solve_the_implicit_half() -> None:
     model = make_pipeline(TfidfVectorizer(), LogisticRegression(C=10, max_iter=2000))
     # Some words must differ for the act to differ; less than half the way from chance to certainty.
     assert accuracy(model, [prompt.text for prompt in prompts], prompts) < (CHANCE + 1) / 2
+
+
+DATASET = read_prompts(ROOT / "data" / "prompts.jsonl")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_shipped_data_set_passes_on_everything_but_words(seed: int) -> None:
+    tokens = np.array([COUNTS[prompt.id]["tokens"] for prompt in DATASET.prompts], dtype=np.int64)
+    report = audit_dataset(DATASET, seed=seed, token_counts=tokens)
+    assert {finding.code for finding in report.findings} == {"lexis", "single_words"}
+    assert report.ok
+
+
+def test_only_words_that_name_the_emotion_separate_by_themselves() -> None:
+    found = next(c for c in audit_dataset(DATASET).checks if c.aspect == "single_words")
+    words = set(re.findall(r'"(.+?)" occurs', found.verdict))
+    assert words <= {"apologize", "sorry", "thank", "grateful", "furious", "angry", "livid"}
+
+
+@pytest.mark.parametrize("aspect", MARKERS)
+def test_words_and_forms_are_as_frequent_in_neutral_as_in_the_other_classes(aspect: str) -> None:
+    for name, has in MARKERS[aspect].items():
+        shares = {
+            emotion: np.mean(
+                [
+                    any(has(*sentence) for sentence in sentences_of(prompt.text))
+                    for prompt in DATASET.prompts
+                    if prompt.emotion == emotion
+                ]
+            )
+            for emotion in DATASET.emotions
+        }
+        neutral = shares.pop("neutral")
+        # Ten points are five of fifty prompts.
+        low, high = min(shares.values()) - 0.1, max(shares.values()) + 0.1
+        assert low <= neutral <= high, (name, neutral, shares)
+        assert high - low <= 0.5, (name, shares)
+
+
+def test_its_explicit_and_implicit_halves_are_reported_apart() -> None:
+    report = audit_dataset(DATASET)
+    accuracy = {
+        check.where: check.tests[0].value for check in report.checks if check.aspect == "lexis"
+    }
+    assert set(accuracy) == {"dataset", "explicit", "implicit"}
+    assert accuracy["explicit"] > 0.75
+    assert accuracy["implicit"] < 0.55
+
+
+LABELS = ("self_good", "self_bad", "other_good", "other_bad")
+CONTRASTS = read_prompts(ROOT / "data" / "contrast.jsonl")
+
+EVENTS: dict[str | None, dict[str, str]] = {}
+for prompt in CONTRASTS.prompts:
+    EVENTS.setdefault(prompt.scenario_id, {})[prompt.emotion] = prompt.text
+PERSON = {"i": "A", "me": "A", "my": "A's", "you": "B", "your": "B's"}
+OTHER = {"A": "B", "A's": "B's", "B": "A", "B's": "A's"}
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def persons(text: str) -> list[str]:
+    """Words with the persons as A, who speaks, and B, who is spoken to."""
+    return [PERSON.get(word, word) for word in words(text)]
+
+
+def test_twenty_five_events_are_each_written_in_four_versions() -> None:
+    assert [list(versions) for versions in EVENTS.values()] == [list(LABELS)] * 25
+    assert all(p.id == f"{p.scenario_id}-{p.emotion}" for p in CONTRASTS.prompts)
+    assert {prompt.lang for prompt in CONTRASTS.prompts} == {"en"}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_good_and_bad_differ_in_the_verb_alone(event: str) -> None:
+    versions = EVENTS[event]
+    verbs = set()
+    for agent, subject in (("self", "i"), ("other", "you")):
+        good, bad = words(versions[f"{agent}_good"]), words(versions[f"{agent}_bad"])
+        (place,) = [n for n, (a, b) in enumerate(zip(good, bad, strict=True)) if a != b]
+        assert good[place - 1] == bad[place - 1] == subject
+        verbs.add((good[place], bad[place]))
+    assert len(verbs) == 1
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("valence", ["good", "bad"])
+def test_self_and_other_exchange_the_persons_and_nothing_else(event: str, valence: str) -> None:
+    own, others = (persons(EVENTS[event][f"{agent}_{valence}"]) for agent in ("self", "other"))
+    assert [OTHER.get(word, word) for word in own] == others
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_versions_begin_and_end_alike_and_are_as_long(event: str) -> None:
+    versions = [words(text) for text in EVENTS[event].values()]
+    assert len({(text[0], PERSON.get(text[-1], text[-1]), len(text)) for text in versions}) == 1
+    tokens = [COUNTS[f"{event}-{label}"]["tokens"] for label in LABELS]
+    assert max(tokens) - min(tokens) <= 1
+    assert min(tokens) >= 9
+    assert max(tokens) <= 14
+
+
+def test_token_counts_belong_to_the_texts() -> None:
+    for prompt in CONTRASTS.prompts:
+        digest = hashlib.sha256(prompt.text.encode()).hexdigest()
+        assert COUNTS[prompt.id]["sha256"] == digest, "run scripts/count_gpt2_tokens.py"
+
+
+def test_no_verb_and_no_opening_is_used_twice_and_no_word_names_an_emotion() -> None:
+    first = [words(versions["self_good"]) for versions in EVENTS.values()]
+    bad = [words(versions["self_bad"]) for versions in EVENTS.values()]
+    verbs = [
+        (a, b)
+        for good, ill in zip(first, bad, strict=True)
+        for a, b in zip(good, ill, strict=True)
+        if a != b
+    ]
+    assert max(Counter(itertools.chain(*verbs)).values()) == 1
+    assert max(Counter(tuple(text[:3]) for text in first).values()) == 1
+    naming = re.compile(r"\b(?:thank\w*|grat\w+|ang\w+|furious|sorry|apolog\w*|forgiv\w*|mad)\b")
+    assert not any(naming.search(prompt.text.lower()) for prompt in CONTRASTS.prompts)

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
+from emoact.analysis.key import InputFile, analysis_id, check_unchanged
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
 from emoact.analysis.work import AnalysisWork
 from emoact.cli.analyze_command import _request as request_of
 from emoact.cli.entry import build_parser
 from emoact.decode import decode
-from emoact.errors import RequestError
+from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import config_from_json
 from emoact.jobs.directory import RunDirectory
 from emoact.stats.settings import AnalysisSettings
 from emoact.store.atomic import write_json
+from emoact.store.layout import ResultsRoot
 from tests.support.planted_scenarios import FAST, plant_scenarios
 
 
@@ -113,3 +115,37 @@ def test_files_of_other_shapes_are_refused(tmp_path: Path, shape: dict[str, Any]
     plant_scenarios(tmp_path, emotions=("gratitude",), **shape)
     error = refused(tmp_path, "gpt2/.* layers of width .*, but gpt2/anger has 3 of 8")
     assert "extract them again" in (error.remedy or "")
+
+
+def an_input(emotion: str = "anger", sha256: str = "a" * 64) -> InputFile:
+    return InputFile(
+        folder="gpt2",
+        emotion=emotion,
+        model="gpt2",
+        file=f"activations/gpt2/activations_{emotion}.pkl",
+        size=3,
+        sha256=sha256,
+    )
+
+
+def test_the_key_depends_on_bytes_and_settings_and_not_on_order() -> None:
+    one, two = an_input("anger"), an_input("neutral", "b" * 64)
+    key = analysis_id([one, two], FAST)
+    assert key == analysis_id([two, one], FAST)
+    assert key != analysis_id([one], FAST)
+    assert key != analysis_id([one, an_input("neutral", "c" * 64)], FAST)
+    for changed in ({"seed": 1}, {"pooling": "last"}, {"allow_mixed": True}):
+        assert key != analysis_id([one, two], dataclasses.replace(FAST, **changed))
+
+
+def test_a_file_that_changed_while_it_was_analysed_is_named(tmp_path: Path) -> None:
+    root = ResultsRoot(tmp_path)
+    path = tmp_path / "activations" / "gpt2" / "activations_anger.pkl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"abc")
+    # sha256sum of the three bytes.
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    check_unchanged(root, [an_input(sha256=expected)])
+    path.write_bytes(b"abd")
+    with pytest.raises(EmoactError, match="changed while it was analysed"):
+        check_unchanged(root, [an_input(sha256=expected)])

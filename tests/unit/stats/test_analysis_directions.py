@@ -1,15 +1,24 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
 from emoact.errors import RequestError
-from emoact.stats.design import contrast_against, design_of
+from emoact.stats.design import (
+    class_weights,
+    contrast_against,
+    contrast_grand_mean,
+    contrast_prompt_weights,
+    design_of,
+)
 from emoact.stats.directions.directions import (
     contrast_direction,
     neutral_components,
     project_out,
     within_scenario_direction,
 )
+from emoact.stats.null.splits import scenario_folds, scenario_halves
 
 RNG = np.random.default_rng(0)
 DESIGN = design_of(["a"] * 6 + ["b"] * 6 + ["n"] * 6, [str(i) for i in range(6)] * 3)
@@ -82,3 +91,92 @@ def test_direction_of_equal_vectors_is_exactly_zero() -> None:
     same = np.tile(RNG.normal(size=(1, 8)).astype(np.float32), (7, 1))
     design = design_of(["a"] * 3 + ["n"] * 4)
     assert not contrast_direction(same, design, contrast_against(design, "a", "n")).any()
+
+
+MATCHED = design_of(["a"] * 5 + ["b"] * 5 + ["n"] * 5, [f"s{i}" for i in range(5)] * 3)
+
+
+def test_scenarios_are_the_unit_where_prompts_name_them() -> None:
+    assert (MATCHED.n_scenarios, MATCHED.unit) == (5, "scenario")
+    np.testing.assert_array_equal(MATCHED.counts, np.ones((3, 5)))
+    alone = design_of(["a", "a", "b"])
+    assert (alone.n_scenarios, alone.unit) == (3, "prompt")
+    # A prompt without a scenario shares it with no other.
+    assert len(set(design_of(["a", "b", "a", "b"], ["x", "x", None, None]).scenario_of)) == 3
+
+
+def test_weights_give_class_means() -> None:
+    features = np.random.default_rng(0).normal(size=(15, 4))
+    means = class_weights(MATCHED) @ features
+    np.testing.assert_allclose(means[1], features[5:10].mean(axis=0), rtol=1e-12)
+
+
+def test_weights_of_an_absent_class_are_nan_and_stay_apart() -> None:
+    design = design_of(["a", "a", "b"], ["x", "y", "y"])
+    weights = class_weights(design, np.array([True, False]))
+    np.testing.assert_allclose(weights[0], [1, 0, 0])
+    assert np.isnan(weights[1]).all()
+    only_a = contrast_prompt_weights(weights, np.array([1.0, 0.0]))
+    np.testing.assert_allclose(only_a, [1, 0, 0])
+
+
+def test_contrasts_add_to_zero_and_point_to_the_emotion() -> None:
+    np.testing.assert_allclose(contrast_against(MATCHED, "b", "n"), [0, 1, -1])
+    np.testing.assert_allclose(contrast_grand_mean(MATCHED, "a"), [2 / 3, -1 / 3, -1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (lambda: contrast_against(MATCHED, "c", "n"), "there are a, b, n"),
+        (lambda: contrast_against(MATCHED, "", "n"), "there are a, b, n"),
+        (lambda: contrast_against(MATCHED, "n", "n"), "itself"),
+        (lambda: contrast_grand_mean(design_of(["a", "a"]), "a"), "two classes"),
+        (lambda: design_of(["a", "b"], ["x"]), "in pairs"),
+        (lambda: design_of([]), "no prompt"),
+        (lambda: scenario_folds(MATCHED, 1), "at least 2"),
+    ],
+)
+def test_what_is_no_design_is_refused(asked: Callable[[], object], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        asked()
+
+
+def test_taking_prompts_drops_what_vanishes() -> None:
+    keep = np.arange(15) < 7
+    part = MATCHED.take(keep)
+    assert part.labels == ("a", "b")
+    assert part.n_scenarios == 5
+    np.testing.assert_array_equal(part.counts, [[1] * 5, [1, 1, 0, 0, 0]])
+
+
+def test_halves_split_every_class_by_the_same_scenarios() -> None:
+    halves = scenario_halves(MATCHED, 40, seed=3)
+    assert set(halves.sum(axis=1)) <= {2, 3}
+    assert len({tuple(half) for half in halves}) > 5
+
+
+def test_halves_hold_half_of_every_class_without_scenarios() -> None:
+    design = design_of(["a"] * 20 + ["n"] * 8)
+    for half in scenario_halves(design, 25):
+        in_half = half[design.scenario_of]
+        assert in_half[:20].sum() == 10
+        assert in_half[20:].sum() == 4
+
+
+def test_folds_keep_scenarios_together_and_are_balanced() -> None:
+    design = design_of(["a"] * 50 + ["n"] * 50, [str(i) for i in range(50)] * 2)
+    folds = scenario_folds(design, 5, seed=1)
+    np.testing.assert_array_equal(folds[:50], folds[50:])
+    np.testing.assert_array_equal(np.bincount(folds), [20] * 5)
+    three = design_of(["a", "b"] * 3, ["x", "x", "y", "y", "z", "z"])
+    assert set(scenario_folds(three)) == {0, 1, 2}
+
+
+def test_draws_depend_on_the_seed_alone() -> None:
+    np.testing.assert_array_equal(
+        scenario_halves(MATCHED, 9, seed=5), scenario_halves(MATCHED, 9, seed=5)
+    )
+    assert not np.array_equal(
+        scenario_halves(MATCHED, 9, seed=5), scenario_halves(MATCHED, 9, seed=6)
+    )

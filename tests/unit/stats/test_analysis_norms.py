@@ -1,14 +1,19 @@
+import dataclasses
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from emoact.errors import RequestError
 from emoact.positions import NormKind, position_norms
+from emoact.stats.norms import tables
+from emoact.stats.norms.difference import difference_table
 from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store.summaries.measures import UnitMeasures
-from tests.support.measured import measured_unit
+from tests.support.measured import Arrays, gaussian_unit, measured_unit
 
 
 def samples(n_prompts: int = 7, n_layers: int = 3) -> list[list[np.ndarray]]:
@@ -84,3 +89,144 @@ def test_first_token_ratio_of_zeros_is_nan() -> None:
 def test_unknown_norm_is_refused_by_name() -> None:
     with pytest.raises((RequestError, TypeError), match="l3"):
         position_norms(np.ones((1, 2)), "l3")  # type: ignore[arg-type]
+
+
+def unit_with_arrays() -> tuple[UnitMeasures, Arrays]:
+    kept: list[Arrays] = []
+    unit = gaussian_unit(plant=kept.append, n_samples=7, d_model=9)
+    return unit, kept[0]
+
+
+@pytest.mark.parametrize("kind", ["l2", "l1", "rms"])
+def test_rows_by_position_prompt_and_token_agree_with_numpy(kind: NormKind) -> None:
+    unit, arrays = unit_with_arrays()
+    order, scale = (1, 1.0) if kind == "l1" else (2, 1 / 3 if kind == "rms" else 1.0)
+
+    def norms(sample: np.ndarray) -> np.ndarray:
+        return np.asarray(np.linalg.norm(sample.astype(np.float64), ord=order, axis=1) * scale)
+
+    samples = arrays["mlp_out"][2]
+    found = tables.position_table(unit, "mlp_out", kind)
+    rows = found[found["layer"] == 2]
+    for _, row in rows.iterrows():
+        at = row["position"]
+        values = [norms(sample)[at] for sample in samples if len(sample) > at]
+        assert row["n"] == len(values)
+        assert row["median"] == pytest.approx(np.median(values), rel=1e-9)
+        assert row["q75"] == pytest.approx(np.quantile(values, 0.75), rel=1e-9)
+    assert rows["position"].tolist() == list(range(max(map(len, samples))))
+
+    rows = tables.prompt_table(unit, "mlp_out", kind, layer=2)
+    assert rows["mean"].tolist() == pytest.approx(
+        [norms(sample)[1:].mean() for sample in samples], rel=1e-9
+    )
+    assert rows["tokens"].tolist() == [len(sample) - 1 for sample in samples]
+
+    rows = tables.token_table(unit, "mlp_out", kind, prompt="anger-3", layer=2)
+    assert rows["value"].tolist() == pytest.approx(norms(samples[3]).tolist(), rel=1e-9)
+    largest = int(np.abs(samples[3][4]).argmax())
+    assert rows["top1"][4].startswith(f"{largest}: ")
+
+
+def test_growth_agrees_with_numpy() -> None:
+    unit, arrays = unit_with_arrays()
+    row = tables.growth_table(unit).iloc[1]
+    resid, mlp = arrays["resid_pre"], arrays["mlp_out"]
+    factors, shares = [], []
+    for before, after, part in zip(resid[1], resid[2], mlp[1], strict=True):
+        sizes = [np.linalg.norm(x[1:].astype(float), axis=1).mean() for x in (before, after)]
+        factors.append(sizes[1] / sizes[0])
+        step = (after.astype(float) - before)[1:]
+        shares.append(np.median((part[1:] * step).sum(axis=1) / (step**2).sum(axis=1)))
+    assert row["growth_median"] == pytest.approx(np.median(factors), rel=1e-6)
+    assert row["mlp_share_median"] == pytest.approx(np.median(shares), rel=1e-6)
+    assert len(tables.growth_table(unit)) == 3
+
+
+def test_dimensions_agree_with_numpy() -> None:
+    unit, arrays = unit_with_arrays()
+    rows = tables.dimension_table(unit, "resid_pre", 1)
+    content = np.concatenate([sample[1:] for sample in arrays["resid_pre"][1]]).astype(float)
+    typical = np.median(np.abs(content), axis=0)
+    assert rows["typical"].tolist() == pytest.approx(typical.tolist(), rel=1e-6)
+    assert rows["ratio"].tolist() == pytest.approx(
+        (typical / np.median(typical)).tolist(), rel=1e-6
+    )
+    assert rows["sd"][3] == pytest.approx(content[:, 3].std(), rel=1e-6)
+
+
+def test_joined_units_have_the_prompts_of_all() -> None:
+    units = [gaussian_unit(emotion) for emotion in ("anger", "neutral")]
+    joined = tables.joined(units, "every emotion")
+    rows = tables.prompt_table(joined, "resid_pre", "l2", layer=0)
+    apart = pd.concat([tables.prompt_table(unit, "resid_pre", "l2", layer=0) for unit in units])
+    assert rows["mean"].tolist() == apart["mean"].tolist()
+
+
+def unit(emotion: str, norms: np.ndarray, scenarios: list[str | None]) -> UnitMeasures:
+    """Prompts of one token, with these norms `[layer, prompt]`."""
+    arrays: Arrays = {
+        "resid_pre": [[np.array([[norm]], dtype=np.float32) for norm in layer] for layer in norms]
+    }
+    found = measured_unit(arrays, emotion=emotion, content_start=0)
+    return dataclasses.replace(found, prompts=tuple({"scenario_id": each} for each in scenarios))
+
+
+def test_the_difference_is_the_paired_one_of_scipy_over_scenarios() -> None:
+    rng = np.random.default_rng(0)
+    base = np.exp(rng.normal(3, 0.5, (3, 20)))
+    other = base * 1.1 * np.exp(rng.normal(0, 0.05, (3, 20)))
+    names: list[str | None] = [f"s{n}" for n in range(20)]
+    order = rng.permutation(20)
+    shuffled = unit("neutral", base[:, order], [names[n] for n in order])
+    found = difference_table([unit("anger", other, names), shuffled], "resid_pre")
+    test = stats.ttest_rel(np.log(other), np.log(base), axis=1)
+    mean = (np.log(other) - np.log(base)).mean(axis=1)
+    assert found["percent"].tolist() == pytest.approx(100 * np.expm1(mean), abs=1e-4)
+    low, high = test.confidence_interval()
+    assert found["low"].tolist() == pytest.approx(100 * np.expm1(low), abs=1e-4)
+    assert found["high"].tolist() == pytest.approx(100 * np.expm1(high), abs=1e-4)
+    assert set(found["n"]) == {20}
+
+
+def test_without_scenarios_the_interval_is_that_of_welch() -> None:
+    rng = np.random.default_rng(1)
+    a, b = np.exp(rng.normal(1, 0.2, (2, 12))), np.exp(rng.normal(1, 0.4, (2, 30)))
+    found = difference_table(
+        [unit("anger", a, [None] * 12), unit("neutral", b, [None] * 30)], "resid_pre"
+    )
+    test = stats.ttest_ind(np.log(a), np.log(b), axis=1, equal_var=False)
+    high = 100 * np.expm1(test.confidence_interval().high)
+    assert found["high"].tolist() == pytest.approx(high)
+    # Copies within a scenario add nothing.
+    pairs: list[list[str | None]] = [
+        [f"{side}{n // 2}" for n in range(2 * size)] for side, size in (("a", 12), ("b", 30))
+    ]
+    twice = [
+        unit(name, x.repeat(2, axis=1), own)
+        for name, x, own in zip(("anger", "neutral"), (a, b), pairs, strict=True)
+    ]
+    assert difference_table(twice, "resid_pre")["high"].tolist() == pytest.approx(high)
+
+
+def test_five_percent_of_few_scenarios_without_a_difference_leave_out_zero() -> None:
+    norms = np.exp(np.random.default_rng(2).normal(1, 0.2, (2, 400, 4)))
+    names: list[str | None] = [f"s{n}" for n in range(4)]
+    found = difference_table(
+        [unit(name, x, names) for name, x in zip(("anger", "neutral"), norms, strict=True)],
+        "resid_pre",
+    )
+    assert 0.02 < ((found["low"] > 0) | (found["high"] < 0)).mean() < 0.08
+
+
+def test_a_prompt_without_a_finite_norm_is_left_out_and_no_neutral_gives_no_row() -> None:
+    norms = np.full((2, 6), 3.0)
+    names: list[str | None] = [f"s{n}" for n in range(6)]
+    broken = norms * 1.5
+    broken[1, 2] = np.nan
+    found = difference_table(
+        [unit("joy", broken, names), unit("neutral", norms, names)], "resid_pre"
+    )
+    assert found["percent"].tolist() == pytest.approx([50.0, 50.0])
+    assert set(found["n"]) == {5}
+    assert not len(difference_table([unit("joy", norms, names)], "resid_pre"))

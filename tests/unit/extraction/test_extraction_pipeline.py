@@ -4,17 +4,24 @@ Latches force the moment; nothing here depends on speed.
 """
 
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emoact.errors import RequestError
+from emoact.errors import CancelledError, RequestError
+from emoact.extraction.engine import Tokenised
 from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
+from emoact.jobs.request import ExtractRequest, prepare
+from emoact.schema import DType, ExtractionOptions
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from tests.support.numpy_engine import numpy_engine
+from emoact.store.reading import read
+from tests.support.numpy_engine import NumpyEngine, numpy_engine
 from tests.support.stand_in_world import LONGEST_WAIT_S, World
+from tests.support.tiny_models import save_tiny
 
 
 class Told(Quiet):
@@ -82,3 +89,68 @@ def test_a_file_that_no_run_is_recording_stays_in_the_way(world: World) -> None:
     told = Told()
     run_units(first, reporter=told, plans={}, engine_for=numpy_engine)
     assert [emotion for kind, emotion in told.units if kind == "unit_saved"] == [*first.emotions]
+
+
+def test_a_pass_is_left_at_the_next_layer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[tuple[object, ...]] = []
+    forward = NumpyEngine.forward
+
+    def watched(self: NumpyEngine, prompts: Sequence[Tokenised], *, put: Any, on_pass: Any) -> Any:
+        def told(*array: Any) -> None:
+            computed.append(array[:2])
+            put(*array)
+
+        return forward(self, prompts, put=told, on_pass=on_pass)
+
+    class Cancelled(Quiet):
+        """A reporter whose run is cancelled while its first pass is under way."""
+
+        def check_cancelled(self) -> None:
+            if computed:
+                raise CancelledError("the run was cancelled")
+
+    monkeypatch.setattr(NumpyEngine, "forward", watched)
+    with pytest.raises(CancelledError):
+        run_units(
+            world.config(world.model()), reporter=Cancelled(), plans={}, engine_for=numpy_engine
+        )
+    assert len(computed) == 1
+
+
+ROWS = """\
+{"id": "a", "emotion": "neutral", "text": "The train leaves at nine."}
+{"id": "b", "emotion": "neutral", "text": "The train leaves at noon."}
+"""
+
+
+class _Listening(Quiet):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, *words: object, **_: object) -> None:
+        self.notes += map(str, words)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_the_run_says_how_far_half_precision_is_from_float32(dtype: DType, tmp_path: Path) -> None:
+    folder = save_tiny("gpt2", tmp_path / "tiny")
+    dataset = tmp_path / "rows.jsonl"
+    dataset.write_text(ROWS, encoding="utf-8")
+    request = ExtractRequest(
+        models=(str(folder),),
+        dataset=dataset,
+        results=tmp_path / "results",
+        options=ExtractionOptions(dtype=dtype),
+    )
+    reporter = _Listening()
+    run_units(prepare(request), reporter=reporter, plans={})
+    (path,) = (tmp_path / "results" / "activations").glob("*/*.pkl")
+    provenance = read(path).provenance
+    assert provenance is not None
+    throughput = provenance["throughput"]
+    assert throughput["n_distinct_prefixes"] < throughput["n_tokens"]
+    if dtype == "float32":
+        assert reporter.notes == []
+        return
+    error = provenance["self_check"]["dtype_error"]
+    assert f"differs from float32 by up to {error['largest']:.1g}" in reporter.notes[0]
