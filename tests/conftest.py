@@ -49,6 +49,9 @@ ALONE = (
 """Folders and files whose tests wait for other processes or look at the clock: with `pytest -n 2`
 they have one worker to themselves, one after the other, and the other worker takes the rest."""
 
+MARKED = ("browser", "fault")
+"""Folders whose tests have a mark of the same name."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Each test process has hosts of its own; what is remembered of models is shared."""
@@ -63,8 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["EMOACT_CACHE"] = os.fspath(own)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless `-m` speaks of it."""
+    """Mark tests by their folders; leave out what is marked `long`, unless `-m` speaks of it."""
+    for item in items:
+        if item.path.parent.name in MARKED:
+            item.add_marker(item.path.parent.name)
     if "long" not in config.getoption("markexpr"):
         short = [item for item in items if item.get_closest_marker("long") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(short)])

@@ -1,7 +1,5 @@
 """The pages Causes and Heads: saved results, and the forms for others."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

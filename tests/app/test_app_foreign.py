@@ -1,7 +1,5 @@
 """One foreign file in a results folder costs its own row, on every page that lists it."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

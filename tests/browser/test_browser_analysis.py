@@ -1,7 +1,5 @@
 """A first visit with the real model, from an empty folder to a report; a mixture is refused."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re
@@ -17,8 +15,6 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server
 from tests.support.visitor import Visitor
-
-pytestmark = pytest.mark.browser
 
 PATIENCE_MS = 150_000
 EVIL = "<b>bold</b><img src=x onerror=window.hacked=1>"

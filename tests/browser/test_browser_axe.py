@@ -1,10 +1,7 @@
 """axe finds nothing on any page, in either scheme."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from emoact.jobs.snapshot import RunError
@@ -17,8 +14,6 @@ from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server
 from tests.support.visitor import Visitor
-
-pytestmark = pytest.mark.browser
 
 RUNNING, FAILED, FINISHED = "20260131-150000-run1", "20260131-140500-fail", "20260131-130500-done"
 PAGES = {

@@ -1,7 +1,5 @@
 """Steering from the form to the verdict, ablation, a text that is continued, and its tokens."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -22,8 +20,6 @@ from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.server import Server, serving
 from tests.support.tiny_results import tiny_results
 from tests.support.visitor import Visitor
-
-pytestmark = pytest.mark.browser
 
 WORK_MS = 90_000
 

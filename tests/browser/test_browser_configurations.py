@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.support.planted_analysis import plant_analysis
@@ -11,8 +10,6 @@ from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.server import Server
 from tests.support.visitor import Visitor
-
-pytestmark = pytest.mark.browser
 
 PLAIN, OTHER = "smollm2-135m", "smollm2-135m~~no-bos"
 SHOWN = "SmolLM2 135M (Q4_1) · no BOS"

@@ -16,8 +16,6 @@ from tests.support.visitor import Visitor
 
 PATIENCE_MS = 120_000
 
-pytestmark = pytest.mark.browser
-
 
 class Shelf:
     """Package index whose last wheel does not arrive before it is released.

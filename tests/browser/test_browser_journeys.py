@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.support.planted import plant_grid
 from tests.support.server import Server
 from tests.support.visitor import Visitor
-
-pytestmark = pytest.mark.browser
 
 _MOST_TABS = 80
 

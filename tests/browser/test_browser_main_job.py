@@ -16,7 +16,7 @@ from tests.support.visitor import Visitor
 EMOTIONS = ["gratitude", "anger", "apology", "neutral"]
 RUN_MS = 240_000
 
-pytestmark = [pytest.mark.browser, needs_model]
+pytestmark = needs_model
 
 
 @pytest.fixture(autouse=True)

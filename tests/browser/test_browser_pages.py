@@ -17,8 +17,6 @@ from tests.support.planted_scenarios import plant_scenarios
 from tests.support.server import Server, serving
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.browser
-
 RUN = "20260131-150000-run1"
 PAGES = [
     "Home",

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, FilePayload, expect
 
 from tests.support.planted import plant_grid
 from tests.support.server import Server
 from tests.support.visitor import ARTIFACTS, Visitor
-
-pytestmark = pytest.mark.browser
 
 BROKEN = "text,emotion\nHello <b>you</b> there.,joy\nAgain.,\n"
 _SHEDS = ("red", "old", "big", "new", "wet", "dry", "cold", "warm", "tall", "short")

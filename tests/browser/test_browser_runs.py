@@ -1,7 +1,5 @@
 """Runs that outlive their server, their worker and each other, watched in a real browser."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -29,7 +27,7 @@ from tests.support.visitor import Visitor
 PATIENCE_S = 120.0
 MODEL = "smollm2-135m"
 
-pytestmark = [pytest.mark.browser, needs_model]
+pytestmark = needs_model
 
 Visit = Callable[..., Visitor]
 

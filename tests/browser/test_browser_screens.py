@@ -22,8 +22,6 @@ from tests.support.planted_scenarios import FAST, plant_scenarios
 from tests.support.server import Server, serving
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.browser
-
 MODELS = (
     "gguf~gemma-3-270m-instruct-quantised-q4_k_m~a5fd3b62230a",
     "gguf~smollm2-135m-instruct-quantised-q4_1~0f9a77aa1234",

@@ -1,7 +1,5 @@
 """Both embedded models from an empty folder to a finished report, by what the pages offer."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable
@@ -18,7 +16,6 @@ from tests.support.server import ROOT, Server
 from tests.support.visitor import Visitor
 
 pytestmark = [
-    pytest.mark.browser,
     needs_model,
     pytest.mark.skipif(
         not is_converted(converted_dir(GEMMA_3.gguf_sha256)),

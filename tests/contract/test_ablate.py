@@ -1,7 +1,5 @@
 """Ablation equals a loop over plain Hugging Face, and its command works from files to table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

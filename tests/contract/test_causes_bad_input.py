@@ -1,7 +1,5 @@
 """Requests about causes that cannot be answered are named and refused; nothing is written."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Steered and ablated figures do not depend on how the texts are laid out in passes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

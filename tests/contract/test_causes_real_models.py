@@ -1,7 +1,5 @@
 """Steering, ablation and contributions of the real models equal plain Hugging Face."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Saved activations are those of the libraries, one prompt at a time, for all four families."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

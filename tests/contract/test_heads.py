@@ -1,7 +1,5 @@
 """Contributions of real models equal plain Hugging Face, head by head, and their command works."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Patterns that a run writes equal the eager attention of Hugging Face within float16."""
 
-from __future__ import annotations
-
 import shutil
 from io import BytesIO
 from pathlib import Path

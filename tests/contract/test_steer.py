@@ -1,7 +1,5 @@
 """Steering equals a loop over plain Hugging Face, and its command works from files to verdict."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path

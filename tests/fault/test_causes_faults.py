@@ -1,7 +1,5 @@
 """Runs about causes and typed answers, while their host is killed or told to stop."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -33,8 +31,6 @@ from emoact.models import hosts
 from emoact.models.alike import request_alike
 from emoact.store.layout import ResultsRoot
 from tests.support.tiny_results import FOLDER, tiny_results
-
-pytestmark = pytest.mark.fault
 
 LONGEST_S = 120.0
 

@@ -20,8 +20,6 @@ from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import World, saved_arrays
 from tests.support.strace import why_not
 
-pytestmark = pytest.mark.fault
-
 FAKETIME = next(Path("/usr/lib").rglob("libfaketime.so.1"), None)
 NOTHING = ("true",)
 DAY = 86_400

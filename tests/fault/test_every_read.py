@@ -3,8 +3,6 @@
 One bad file costs its own row, and no other.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource
@@ -44,8 +42,6 @@ from tests.support.planted_causes import plant_steering
 from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import wait_for
-
-pytestmark = pytest.mark.fault
 
 SECONDS = 240
 """Wall time of a reader that waits; a disk that others keep busy can hold one for a minute."""

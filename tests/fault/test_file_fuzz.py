@@ -1,7 +1,5 @@
 """Damaged files of every kind are read or refused; EMOACT_FUZZ_SECONDS sets for how long each."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
@@ -58,8 +56,6 @@ from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.run_files import SAVED, an_event, write_events
-
-pytestmark = pytest.mark.fault
 
 SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))

@@ -1,7 +1,5 @@
 """Analyses and control extractions of a stranger, under the hashes that they should have."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
@@ -42,8 +40,6 @@ from tests.support.json_damage import change_document
 from tests.support.pages import open_page
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import FAST, LABELS, plant_scenarios
-
-pytestmark = pytest.mark.fault
 
 JUNK: dict[str, tuple[Any, ...]] = {
     "f": (np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0, -1.0, 5e-324),

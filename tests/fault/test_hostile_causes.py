@@ -1,7 +1,5 @@
 """Results about causes that a stranger wrote, under the hash and the name that they should have."""
 
-from __future__ import annotations
-
 import copy
 import io
 import json
@@ -35,8 +33,6 @@ from tests.support.pages import open_page
 from tests.support.planted_causes import plant_ablations, plant_steering
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_scenarios import plant_scenarios
-
-pytestmark = pytest.mark.fault
 
 JUNK: tuple[Any, ...] = (None, "<b>", -1, 0, 10**6, 2**62, 1e300, [[]], {"a": 1})
 STYLES = emotion_styles(["anger", "gratitude", "neutral"], "light")

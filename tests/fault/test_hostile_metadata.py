@@ -16,8 +16,6 @@ from tests.support.pages import open_page
 from tests.support.planted import plant_unit
 from tests.support.typed import Typed
 
-pytestmark = pytest.mark.fault
-
 LINK = '<a href="https://evil.example">x</a> [y](https://evil.example)'
 JUNK: dict[str, Any] = {
     "none": None,

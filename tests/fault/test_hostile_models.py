@@ -20,8 +20,6 @@ from emoact.models.cache import file_sha256
 from emoact.models.resolve import resolve_model
 from tests.support.packaged import write_gguf
 
-pytestmark = pytest.mark.fault
-
 HONEST = {"model_type": "gpt2", "n_layer": 2, "n_embd": 8, "n_head": 2, "vocab_size": 9}
 UINT32, STRING, ARRAY = 4, 8, 9
 

@@ -1,7 +1,5 @@
 """The `plan.json` of a received run: passes and threads that no first start here would choose."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,6 @@ from emoact.models.source import ModelSource, silent
 from emoact.schema import ExtractionOptions
 from tests.support.families import WINDOW
 from tests.support.tiny_models import engine_of, save_tiny
-
-pytestmark = pytest.mark.fault
 
 TEXTS = ("Thank you for the soup.", "Thank you for the soup that you left.", "The train leaves.")
 PLANS: dict[str, tuple[dict[str, Any], str]] = {

@@ -1,7 +1,5 @@
 """Transfer to a folder that a stranger wrote: figures, or a refusal that names the reason."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +15,6 @@ from emoact.views.plotly_chart import figure
 from emoact.views.theme import emotion_styles
 from emoact.views.transfer import chart, of_site, sentences
 from tests.support.planted_scenarios import LABELS, plant_scenarios
-
-pytestmark = pytest.mark.fault
 
 Unit = dict[str, Any]
 

@@ -4,7 +4,6 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from emoact.errors import FileRefusedError
@@ -12,8 +11,6 @@ from emoact.store.read.closed import load_closed
 from tests.support.assembler import array, dtype, frombuffer, scalar, stream, tensor
 from tests.support.forged_values import forged
 from tests.support.honest import difference
-
-pytestmark = pytest.mark.fault
 
 
 def test_the_same_values_without_the_forgery_are_read(tmp_path: Path) -> None:

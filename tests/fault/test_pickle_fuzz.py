@@ -17,7 +17,7 @@ from emoact.store.reading import describe, unit_of
 from tests.support.honest import difference
 from tests.support.mutations import mutate, seeds
 
-pytestmark = [pytest.mark.fault, pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
 
 SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))

@@ -12,8 +12,6 @@ from emoact.errors import FileRefusedError
 from emoact.store.read.closed import load_closed
 from tests.support.hostile_calls import PUBLISHED, live, places, spellings, variants
 
-pytestmark = pytest.mark.fault
-
 GENERATED = 2_500
 QUIET = frozenset({"open", "mmap.__new__", "builtins.id", "object.__getattr__", "sys._getframe"})
 """Audit events allowed while a file is opened and refused; no import and no call."""

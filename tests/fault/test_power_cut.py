@@ -18,8 +18,6 @@ from tests.support.numpy_engine import numpy_engine
 from tests.support.power_cut import Disk, Recorder
 from tests.support.stand_in_world import World, saved_arrays
 
-pytestmark = pytest.mark.fault
-
 
 class Told(Quiet):
     """Keeps the units that were acknowledged."""

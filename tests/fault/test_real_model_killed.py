@@ -17,7 +17,7 @@ from emoact.store.summaries import kept_measures
 from emoact.store.verify import verify_files
 from tests.support.stand_in_world import World, wait_for
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 EMOTIONS = ("gratitude", "anger", "neutral")
 

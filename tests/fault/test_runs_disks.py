@@ -10,8 +10,6 @@ from tests.support.disks import fill, make_read_only, mounted
 from tests.support.run_files import a_config, hold, in_state, make_run
 from tests.support.stand_in_world import World
 
-pytestmark = pytest.mark.fault
-
 
 @pytest.fixture
 def world(world: World) -> Iterator[World]:

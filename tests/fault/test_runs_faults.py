@@ -18,8 +18,6 @@ from tests.support.fault_runs import run_server
 from tests.support.stand_in_world import EMOTIONS, World, saved_arrays
 from tests.support.strace import Ended, FaultServer, why_not
 
-pytestmark = pytest.mark.fault
-
 RecordProperty = Callable[[str, object], None]
 NOTHING = ("true",)
 """A worker that leaves at once without a word."""

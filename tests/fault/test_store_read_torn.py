@@ -15,8 +15,6 @@ from emoact.store.reading import unit_of
 from tests.support.honest import payload
 from tests.support.planted import plant_unit
 
-pytestmark = pytest.mark.fault
-
 
 def places(data: bytes, every: bool) -> range:
     """All bytes, or every so many, never in step with the arrays."""

@@ -35,8 +35,6 @@ from tests.support.fault_writer import (
 from tests.support.strace import Ended, why_not
 from tests.support.units import contract_metadata, sample_unit
 
-pytestmark = pytest.mark.fault
-
 RecordProperty = Callable[[str, object], None]
 OLD, NEW = 0, 1
 ERRORS = {

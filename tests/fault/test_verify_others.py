@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 import numpy as np
-import pytest
 from safetensors.numpy import save_file
 
 from emoact.analysis.verify import NOT_COVERED, verify_analyses, verify_controls, verify_runs
@@ -24,8 +23,6 @@ from tests.support.planted_runs import JOB, plant_job
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.stand_in_world import World
 from tests.support.typed import Typed
-
-pytestmark = pytest.mark.fault
 
 
 def codes(results: Path) -> list[str]:

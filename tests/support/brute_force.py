@@ -1,7 +1,5 @@
 """Steering and ablation by plain forward hooks on the Hugging Face model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

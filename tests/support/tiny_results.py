@@ -1,7 +1,5 @@
 """Activations of a tiny Llama that a process of its own has extracted, for the command line."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Rows of texts in one buffer."""
 
-from __future__ import annotations
-
 import pytest
 
 from emoact.packed import Packed

@@ -1,7 +1,5 @@
 """No module opens a file past the readers that wait for no pipe and follow no link."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

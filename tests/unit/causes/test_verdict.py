@@ -1,7 +1,5 @@
 """Verdicts on planted changes and directions, and on noise."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
