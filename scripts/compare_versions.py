@@ -1,6 +1,6 @@
 """Write the table of docs/methods.md of what two versions conclude from the same planted data.
 
-    python scripts/compare_versions.py --before CHECKOUT [--rows rogue holm ...]
+    python -m scripts.compare_versions --before CHECKOUT [--rows rogue holm ...]
 
 Each row is computed by either version in a process of its own, through what both have: features,
 settings and `analyse_grid`. Other rows of the table stay as they are.
@@ -9,7 +9,6 @@ settings and `analyse_grid`. Other rows of the table stay as they are.
 from __future__ import annotations
 
 import argparse
-import collections
 import dataclasses
 import json
 import os
@@ -17,148 +16,56 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emoact.stats import features
-from emoact.stats.comparable import Configuration
-from emoact.stats.features import PromptInfo, UnitFeatures
-from emoact.stats.full import analyse_grid
-from emoact.stats.settings import AnalysisSettings
+from scripts.compare_planted import (
+    HAS_CONTROLS,
+    LAYERS,
+    QUICK,
+    SITE,
+    WIDTH,
+    N,
+    analyse,
+    classes_of,
+    copies,
+    headline,
+    noise,
+    points,
+    probed,
+    shared_geometry,
+    shared_prompts,
+    verdicts,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "methods.md"
 BEGIN, END = "<!-- versions: written by scripts/compare_versions.py -->", "<!-- end of versions -->"
-
-SITE = "resid_pre"
-QUICK = AnalysisSettings(
-    sites=(SITE,),
-    n_permutations=1000,
-    n_bootstrap=20,
-    n_splits=4,
-    n_shuffles=1,
-    probes=("mass_mean",),
-)
-PROBED = dataclasses.replace(
-    QUICK, n_bootstrap=200, n_pairings=9, n_rotations=1, probes=("logistic",)
-)
-HAS_CONTROLS = "controls" in {field.name for field in dataclasses.fields(UnitFeatures)}
-
-N, LAYERS, WIDTH = 40, 4, 24
-"""Scenarios, layers and width of data with words and controls."""
-
-
-def _noise(seed: Sequence[int], n: int, *, layers: int = 1, width: int = 40) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(n, layers, width))
-
-
-def _unit(
-    model: str,
-    emotion: str,
-    x: np.ndarray,
-    *,
-    name: str = "",
-    scenarios: bool = True,
-    subsets: Sequence[str | None] = (None,),
-    texts: Sequence[str] = (),
-    lengths: Sequence[int] = (),
-    **controls: Any,
-) -> UnitFeatures:
-    """Prompts of one emotion of a model."""
-    return UnitFeatures(
-        model=model,
-        emotion=emotion,
-        prompts=tuple(
-            PromptInfo(
-                id=f"{name or emotion}-{row}",
-                scenario_id=f"s{row}" if scenarios else None,
-                subset=subsets[row % len(subsets)],
-                text=texts[row] if texts else "the same words",
-                n_tokens=lengths[row] if lengths else 8,
-            )
-            for row in range(len(x))
-        ),
-        sites={SITE: x.astype(np.float32)},
-        configuration=Configuration(
-            model=model,
-            processing="raw",
-            bos="prepend",
-            dtype="float32",
-            dataset="planted",
-            pooling="mean_content",
-        ),
-        **controls,
-    )
-
-
-def _analyse(units: Iterable[UnitFeatures], settings: AnalysisSettings = QUICK) -> Any:
-    return analyse_grid(list(units), settings, workers=1)
-
-
-def _classes_of(classes: dict[str, np.ndarray], *, scenarios: bool = True) -> list[UnitFeatures]:
-    return [
-        _unit("m", emotion, x, name=str(place), scenarios=scenarios, texts=[""] * len(x))
-        for place, (emotion, x) in enumerate(classes.items())
-    ]
-
-
-def _probed(
-    x: np.ndarray,
-    controls: Sequence[np.ndarray] = (),
-    *,
-    texts: Sequence[str] = (),
-    lengths: Sequence[int] = (),
-    emotions: Sequence[str] = ("anger", "neutral"),
-) -> Any:
-    """Analysis with the logistic probe, with controls where the version has them."""
-    units = []
-    for place, emotion in enumerate(emotions):
-        rows, more = slice(place * N, (place + 1) * N), dict[str, Any]()
-        if HAS_CONTROLS and controls:
-            lone, *shuffled = ({SITE: each[rows].astype(np.float32)} for each in controls)
-            more["controls"] = features.Controls(contextless=lone, shuffled=tuple(shuffled))
-        units.append(_unit("m", emotion, x[rows], texts=texts[rows], lengths=lengths[rows], **more))
-    return _analyse(units, PROBED)
-
-
-def _headline(result: Any) -> Any:
-    return result.tables["headline"].iloc[0]
-
-
-def _points(values: Sequence[float]) -> str:
-    """Numbers from the least to the largest."""
-    ends = [f"{each:.2g}" if abs(each) < 0.1 else f"{each:.2f}" for each in sorted(values)]
-    return ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
-
-
-def _verdicts(found: Sequence[str]) -> str:
-    counts = collections.Counter(found).most_common()
-    return ", ".join(f"`{name}` in {count} of {len(found)}" for name, count in counts)
 
 
 def rogue(_: Path) -> str:
     """Three rogue dimensions of noise beside an effect."""
     rows = []
     for seed in range(10):
-        x = [_noise([1, seed, place], 50) for place in range(2)]
+        x = [noise([1, seed, place], 50) for place in range(2)]
         for each in x:
             each[:, :, :3] *= 100
         x[0][:, :, 3:] += 0.25
-        rows.append(_headline(_analyse(_classes_of({"joy": x[0], "neutral": x[1]}))))
+        rows.append(headline(analyse(classes_of({"joy": x[0], "neutral": x[1]}))))
     found = sum(bool(row.significant) for row in rows)
-    return f"significant in {found} of 10, p {_points([row.p_holm for row in rows])}"
+    return f"significant in {found} of 10, p {points([row.p_holm for row in rows])}"
 
 
 def unequal(_: Path) -> str:
     """10 prompts against 50, spreads 3 : 1, no effect, without scenarios."""
     found, codes = 0, set[str]()
     for seed in range(60):
-        x = {"joy": 3 * _noise([4, seed], 10, width=20), "neutral": _noise([5, seed], 50, width=20)}
-        result = _analyse(_classes_of(x, scenarios=False))
-        found += bool(_headline(result).significant)
+        x = {"joy": 3 * noise([4, seed], 10, width=20), "neutral": noise([5, seed], 50, width=20)}
+        result = analyse(classes_of(x, scenarios=False))
+        found += bool(headline(result).significant)
         codes |= {each.code for each in result.findings}
     warned = "`unequal_spread`" if "unequal_spread" in codes else "no warning"
     return f"significant in {found} of 60, {warned}"
@@ -184,13 +91,13 @@ def holm(_: Path) -> str:
 
 def renamed(_: Path) -> str:
     """Labels renamed, prompts and files in another order."""
-    x = {name: _noise([10, place], 9, layers=2, width=6) for place, name in enumerate("xyn")}
+    x = {name: noise([10, place], 9, layers=2, width=6) for place, name in enumerate("xyn")}
     x["x"][:, 1] += 0.7
     settings = dataclasses.replace(QUICK, neutral="n")
     names, moved = {"x": "zebra", "y": "aardvark", "n": "n"}, dict[str, float]()
     for scenarios in (True, False):
-        units = _classes_of(x, scenarios=scenarios)
-        before = _analyse(units, settings).tables["strength"]
+        units = classes_of(x, scenarios=scenarios)
+        before = analyse(units, settings).tables["strength"]
         before = before.assign(emotion=before.emotion.map(names)).sort_values(["emotion", "layer"])
         others = []
         for each in reversed(units):
@@ -203,7 +110,7 @@ def renamed(_: Path) -> str:
                     sites={site: own[order] for site, own in each.sites.items()},
                 )
             )
-        after = _analyse(others, settings).tables["strength"].sort_values(["emotion", "layer"])
+        after = analyse(others, settings).tables["strength"].sort_values(["emotion", "layer"])
         for column in {"p", "p_max", "p_strong", "p_holm"} & set(before):
             change = np.nanmax(np.abs(before[column].to_numpy() - after[column].to_numpy()))
             moved[column] = max(moved.get(column, 0.0), float(change))
@@ -215,8 +122,8 @@ def no_cosine(_: Path) -> str:
     shown, total = list[float](), 0
     for seed in range(40):
         names = enumerate(("joy", "anger", "neutral"))
-        x = {name: _noise([11, seed, place], 12, layers=2, width=8) for place, name in names}
-        own = _analyse(_classes_of(x)).tables["distances"]["cv_cosine"]
+        x = {name: noise([11, seed, place], 12, layers=2, width=8) for place, name in names}
+        own = analyse(classes_of(x)).tables["distances"]["cv_cosine"]
         total, shown = total + len(own), [*shown, *own.dropna()]
     middle = f", median {np.median(shown):+.2f}" if shown else ""
     return f"{len(shown)} of {total} cosines shown{middle}"
@@ -227,10 +134,10 @@ def opposite(_: Path) -> str:
     shown = list[float]()
     for seed in range(12):
         names = enumerate(("joy", "anger", "neutral"))
-        x = {name: _noise([12, seed, place], 50, width=100) for place, name in names}
+        x = {name: noise([12, seed, place], 50, width=100) for place, name in names}
         x["joy"][:, :, 0] += 0.5
         x["anger"][:, :, 0] -= 0.5
-        shown += _analyse(_classes_of(x)).tables["distances"]["cv_cosine"].dropna().tolist()
+        shown += analyse(classes_of(x)).tables["distances"]["cv_cosine"].dropna().tolist()
     read = f" as {', '.join(f'{each:+.2f}' for each in shown)}" if shown else ""
     return f"shown in {len(shown)} of 12{read}"
 
@@ -245,7 +152,7 @@ def coverage(_: Path) -> str:
             shared, one, other = (rng.normal(size=(25, 8, 32)) for _part in range(3))
             x = {"joy": shared + one + shift, "neutral": shared + other}
             settings = dataclasses.replace(QUICK, n_bootstrap=1000)
-            own = _analyse(_classes_of(x), settings).tables["strength"]
+            own = analyse(classes_of(x), settings).tables["strength"]
             for name in said:
                 rows[name] += own[[name, f"{name}_low", f"{name}_high"]].to_numpy().tolist()
         for name, each in rows.items():
@@ -260,8 +167,8 @@ def halves(_: Path) -> str:
     """Steep noise."""
     sd = np.exp(-np.arange(200) / 5.0)
     names = enumerate(("joy", "neutral"))
-    x = {name: _noise([21, place], 40, layers=8, width=200) * sd for place, name in names}
-    found = _analyse(_classes_of(x), dataclasses.replace(QUICK, n_splits=20)).tables["stability"]
+    x = {name: noise([21, place], 40, layers=8, width=200) * sd for place, name in names}
+    found = analyse(classes_of(x), dataclasses.replace(QUICK, n_splits=20)).tables["stability"]
     null = "split_half_null_high"
     beside = f"null band up to {found[null].max():.2f}" if null in found else "no null beside it"
     return f"halves agree by up to {found.split_half.max():.2f}; {beside}"
@@ -269,9 +176,9 @@ def halves(_: Path) -> str:
 
 def one_layer(_: Path) -> str:
     """An effect at the last layer of four alone."""
-    x = _noise([4], 2 * N, layers=LAYERS, width=WIDTH)
+    x = noise([4], 2 * N, layers=LAYERS, width=WIDTH)
     x[:N, 3, :6] += 3
-    row = _headline(_probed(x))
+    row = headline(probed(x))
     layers = f"layers {row.layer_first} to {row.layer_last}" if HAS_CONTROLS else "no layer named"
     right = row.balanced_accuracy if HAS_CONTROLS else row.accuracy
     return f"{100 * right:.0f} % right, `{row.verdict}`; {layers}"
@@ -290,8 +197,8 @@ def of_words(_: Path) -> str:
         mean = np.stack([vectors[own].mean(axis=0) for own in words])
         pooled = [mean + 0.1 * rng.normal(size=mean.shape) for _ in range(22)]
         texts = [" ".join(f"word{word}" for word in own) for own in words]
-        said.append(_headline(_probed(pooled[0], pooled[1:], texts=texts)).verdict)
-    return _verdicts(said)
+        said.append(headline(probed(pooled[0], pooled[1:], texts=texts)).verdict)
+    return verdicts(said)
 
 
 def length(_: Path) -> str:
@@ -300,9 +207,7 @@ def length(_: Path) -> str:
     tokens = [*(8 + rng.integers(3, size=N)), *(12 + rng.integers(3, size=N))]
     x, *controls = (rng.normal(size=(2 * N, LAYERS, WIDTH)) for _each in range(22))
     x[:, 1:, 3] += 3 * np.array(tokens)[:, None]
-    return _verdicts(
-        [_headline(_probed(x, controls, lengths=[int(each) for each in tokens])).verdict]
-    )
+    return verdicts([headline(probed(x, controls, lengths=[int(each) for each in tokens])).verdict])
 
 
 def baseline(_: Path) -> str:
@@ -315,9 +220,7 @@ def baseline(_: Path) -> str:
             for _each in range(2 * N)
         ]
         tokens = [int(each) for each in rng.integers(6, 12, size=2 * N)]
-        row = _headline(
-            _probed(rng.normal(size=(2 * N, LAYERS, WIDTH)), texts=texts, lengths=tokens)
-        )
+        row = headline(probed(rng.normal(size=(2 * N, LAYERS, WIDTH)), texts=texts, lengths=tokens))
         right.append(row.text_balanced_accuracy if HAS_CONTROLS else row.baseline_accuracy)
     mean, error = 100 * np.mean(right), 100 * np.std(right) / np.sqrt(len(right))
     return f"the best baseline is right in {mean:.1f} % (standard error {error:.1f})"
@@ -337,87 +240,16 @@ def gain(_: Path) -> str:
             first = "thanks" if rng.random() < (0.64 if row < N else 0.36) else "table"
             rest = (f"u{word}" for word in rng.integers(9999, size=4))
             texts.append(" ".join([first, *rest]))
-        said.append(_headline(_probed(x, controls, texts=texts)).verdict)
-    return _verdicts(said)
+        said.append(headline(probed(x, controls, texts=texts)).verdict)
+    return verdicts(said)
 
 
 def alike(_: Path) -> str:
     """Two emotions that differ from neutral alike."""
-    x = _noise([8], 3 * N, layers=LAYERS, width=WIDTH)
+    x = noise([8], 3 * N, layers=LAYERS, width=WIDTH)
     x[: 2 * N, 1:, :6] += 1.5
-    tables = _probed(x, emotions=("anger", "apology", "neutral")).tables
-    return _verdicts(tables["pairs"].verdict.tolist()) if "pairs" in tables else "no table of pairs"
-
-
-_PROMPTS, _LABELS = 24, ("gratitude", "anger", "apology", "neutral")
-_LABEL_OF = np.repeat(np.arange(4), _PROMPTS)
-_SHAPE = 1.2 * np.array([[0.0, 0.0], [3.0, 0.0], [3.5, 1.5], [0.0, 4.0]])
-
-
-def _across(first: np.ndarray, second: np.ndarray) -> str:
-    """The headline between two models with the last layer as given and noise before it."""
-    units = []
-    for model, x in (("a", first), ("b", second)):
-        layers = np.stack([_noise([len(model)], len(x), width=x.shape[1])[:, 0], x], axis=1)
-        units += [
-            _unit(
-                model,
-                emotion,
-                layers[place == _LABEL_OF],
-                subsets=("implicit", "explicit"),
-                texts=[f"text {place} {row}" for row in range(_PROMPTS)],
-                lengths=[5 + row % 3 for row in range(_PROMPTS)],
-            )
-            for place, emotion in enumerate(_LABELS)
-        ]
-    settings = dataclasses.replace(QUICK, n_pairings=99, n_rotations=4)
-    table = _analyse(units, settings).tables["across"]
-    table = table[table.layer_a == 1]
-    name, p = "emotion_geometry", "emotion_geometry_p_max"
-    if not HAS_CONTROLS:
-        # Where the corrected correlation is blank, the raw one was the headline.
-        blank = table.score_corr.isna().all()
-        name, p = f"score_corr{'_raw' if blank else ''}", "score_corr_p"
-    rows = table[table[name].notna()].astype({name: float, p: float})
-    if rows.empty:
-        return f"`{name}` blank"
-    return f"`{name}` {_points(rows[name].tolist())}, p {_points(rows[p].tolist())}"
-
-
-def _embedded(rng: np.random.Generator, x: np.ndarray, width: int) -> np.ndarray:
-    return np.asarray(x @ np.linalg.qr(rng.normal(size=(width, x.shape[1])))[0].T)
-
-
-def shared_prompts(_: Path) -> str:
-    """Two models share prompts and no emotion."""
-    rng = np.random.default_rng([3, 0])
-    scenario = np.tile(np.arange(_PROMPTS), 4)
-    about = 2 * rng.normal(size=(_PROMPTS, 4))[scenario] + rng.normal(size=(len(scenario), 4))
-    first, second = (
-        _embedded(rng, about, width) + 0.5 * rng.normal(size=(len(about), width))
-        for width in (20, 28)
-    )
-    return _across(first, second)
-
-
-def shared_geometry(_: Path) -> str:
-    """Two models share the geometry of emotions alone."""
-    rng = np.random.default_rng(8)
-    first, second = (
-        _embedded(rng, _SHAPE[_LABEL_OF], width) + rng.normal(size=(len(_LABEL_OF), width))
-        for width in (20, 28)
-    )
-    return _across(first, second)
-
-
-def copies(_: Path) -> str:
-    """Identical copies of a weak emotion, and of a stronger one."""
-    said = []
-    for size in (0.2, 0.6):
-        rng = np.random.default_rng([11, int(10 * size)])
-        x = _embedded(rng, size * _SHAPE[_LABEL_OF], 20) + rng.normal(size=(len(_LABEL_OF), 20))
-        said.append(_across(x, x))
-    return "; ".join(said)
+    tables = probed(x, emotions=("anger", "apology", "neutral")).tables
+    return verdicts(tables["pairs"].verdict.tolist()) if "pairs" in tables else "no table of pairs"
 
 
 def register(before: Path) -> str:
@@ -527,7 +359,8 @@ def planted_in(row: Callable[[Path], str]) -> str:
 def _said_by(version: Path, row: str, before: Path) -> str:
     """What a version concludes, in a process in which `emoact` is that version."""
     command = [sys.executable, __file__, "--before", str(before), "--rows", row, "--say"]
-    environment = {**os.environ, "PYTHONPATH": str(version.resolve())}
+    paths = os.pathsep.join([str(version.resolve()), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return str(json.loads(done.stdout.splitlines()[-1]))
 
