@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from emoact.decode import is_text
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.files import is_there, names_in
 from emoact.schema import Finding, check_emotion
@@ -20,19 +21,18 @@ _FOLDER = re.compile(r"[A-Za-z0-9_=@~][A-Za-z0-9._=@~-]{0,199}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 # Device names on Windows, with any extension; results folders are shared through WSL.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
-_HALF = re.compile("[\ud800-\udfff]")
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4096
 
 
 class _Place:
-    """Path of a file or folder of a results folder."""
+    """Path below the root, checked each time that it is asked for."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __get__(self, root: ResultsRoot, _owner: type) -> Path:
-        return root.inside(self._name)
+        return root._inside(self._name)  # noqa: SLF001
 
 
 @dataclass(frozen=True, init=False)
@@ -44,7 +44,7 @@ class ResultsRoot:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         text = os.fspath(path)
         # A name that is not UTF-8 could stand in no document and on no page.
-        odd = "\0" in text or bool(_HALF.search(text))
+        odd = "\0" in text or not is_text(text)
         if not text or odd or len(os.fsencode(text)) > _LONGEST_PATH:
             raise RequestError(
                 f"results folder {_shown(text)} is empty, too long, not UTF-8 or holds a NUL",
@@ -171,16 +171,13 @@ class ResultsRoot:
             return places[0]
         there = [one for one in places if is_there(self.path.joinpath(*one))]
         if not there and Part.of(emotion).count == 1:
+            names = names_in(self.path.joinpath("activations", folder))
             there = [
-                one
-                for one, store_of_one in zip(places, stores, strict=True)
-                if self._has_parts(folder, emotion, store_of_one.suffix)
+                place
+                for place, one in zip(places, stores, strict=True)
+                if fnmatch.filter(names, protocol.unit_file_name(f"{emotion}.part-*", one.suffix))
             ]
         return there[0] if there else places[0]
-
-    def _has_parts(self, folder: str, emotion: str, suffix: str) -> bool:
-        names = names_in(self.path.joinpath("activations", folder))
-        return bool(fnmatch.filter(names, protocol.unit_file_name(f"{emotion}.part-*", suffix)))
 
     def labels_of(self, folder: str, emotion: str) -> list[str]:
         """Labels of the files of an emotion on disk: its own, and those of its parts."""

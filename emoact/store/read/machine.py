@@ -46,6 +46,12 @@ class Machine:
         self.position = start + length
         return start
 
+    def next_byte(self) -> int:
+        """The byte at the position, which is stepped over; IndexError at the end of the file."""
+        value = self.data[self.position]
+        self.position += 1
+        return value
+
     def pop_mark(self) -> list[Any]:
         """Values above the last mark; the stack is restored to its state at the mark.
 

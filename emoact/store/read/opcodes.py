@@ -45,11 +45,6 @@ def _sized(form: Struct, act: Callable[[Machine, int], None]) -> Handler:
     return read
 
 
-def _binint1(machine: Machine) -> None:
-    machine.stack.append(machine.data[machine.position])
-    machine.position += 1
-
-
 def _long(machine: Machine, length: int) -> None:
     if length > MAX_INTEGER_BYTES:
         raise Refused(f"an integer of {length:,} bytes; at most {MAX_INTEGER_BYTES} are read")
@@ -103,16 +98,11 @@ def _mark(machine: Machine) -> None:
     machine.stack = []
 
 
-def _extend(machine: Machine, values: list[Any]) -> None:
+def _append(machine: Machine, values: list[Any]) -> None:
     target = machine.stack[-1]
     if type(target) is not list:
         raise Refused("values are appended to a value that is not a list")
     target.extend(values)
-
-
-def _setitem(machine: Machine) -> None:
-    value, key = machine.stack.pop(), machine.stack.pop()
-    _set(machine, [key, value])
 
 
 def _set(machine: Machine, items: list[Any]) -> None:
@@ -163,12 +153,6 @@ def _get(machine: Machine, index: int) -> None:
         raise Refused(f"memo number {index:,} is used before it is set") from None
 
 
-def _binget(machine: Machine) -> None:
-    at = machine.position
-    machine.position = at + 1
-    _get(machine, machine.data[at])
-
-
 _KNOWN: dict[bytes, Handler] = {
     b"\x80": _proto,
     b"\x95": _frame,
@@ -178,7 +162,7 @@ _KNOWN: dict[bytes, Handler] = {
     b"\x88": lambda machine: machine.stack.append(True),
     b"\x89": lambda machine: machine.stack.append(False),
     b"J": _number(_I4),
-    b"K": _binint1,
+    b"K": lambda machine: machine.stack.append(machine.next_byte()),
     b"M": _number(_U2),
     b"\x8a": _sized(_U1, _long),
     b"\x8b": _sized(_U4, _long),
@@ -191,10 +175,10 @@ _KNOWN: dict[bytes, Handler] = {
     b"\x8e": _sized(_U8, _bytes),
     b"\x96": _sized(_U8, _bytes),
     b"]": lambda machine: machine.stack.append([]),
-    b"a": lambda machine: _extend(machine, [machine.stack.pop()]),
-    b"e": lambda machine: _extend(machine, machine.pop_mark()),
+    b"a": lambda machine: _append(machine, [machine.stack.pop()]),
+    b"e": lambda machine: _append(machine, machine.pop_mark()),
     b"}": lambda machine: machine.stack.append({}),
-    b"s": _setitem,
+    b"s": lambda machine: _set(machine, [machine.stack.pop(-2), machine.stack.pop()]),
     b"u": lambda machine: _set(machine, machine.pop_mark()),
     b")": lambda machine: machine.stack.append(()),
     b"t": _tuple,
@@ -204,7 +188,7 @@ _KNOWN: dict[bytes, Handler] = {
     b"q": _sized(_U1, _put),
     b"r": _sized(_U4, _put),
     b"\x94": lambda machine: _put(machine, len(machine.memo)),
-    b"h": _binget,
+    b"h": lambda machine: _get(machine, machine.next_byte()),
     b"j": _sized(_U4, _get),
     b"c": calls.push_global,
     b"\x93": calls.push_stack_global,
