@@ -1,10 +1,13 @@
 """Known opcodes, one handler each; every other opcode refuses the file.
 
+Names of classes and functions come from a closed table, without any look-up in Python.
+
 Source: CPython's `Lib/pickletools.py`, which defines every opcode.
 """
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections import OrderedDict
 from collections.abc import Callable
 from struct import Struct
@@ -13,10 +16,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from emoact.store.read import calls
-from emoact.store.read.limits import EAGER_TEXT_BYTES, MAX_INTEGER_BYTES, Refused
+from emoact.store.read import numpy_values, torch_storages
+from emoact.store.read.limits import (
+    EAGER_TEXT_BYTES,
+    MAX_GLOBAL_LINE,
+    MAX_INTEGER_BYTES,
+    Refused,
+)
 from emoact.store.read.machine import Machine, Stopped, decode, name_of
-from emoact.store.read.tokens import Text
+from emoact.store.read.tokens import GLOBALS, ArrayCell, DTypeCell, Global, Text
 
 Handler = Callable[[Machine], None]
 _U1, _U2, _U4, _U8 = Struct("<B"), Struct("<H"), Struct("<I"), Struct("<Q")
@@ -25,6 +33,7 @@ _KEYS = frozenset(
     {str, int, float, bool, NoneType, np.str_, np.bool_, np.int64, np.int32, np.float64}
 )
 _OLD = frozenset(b"FILSTUVdglp")
+_PIECE = 1 << 20
 
 
 def _number(form: Struct) -> Handler:
@@ -153,6 +162,122 @@ def _get(machine: Machine, index: int) -> None:
         raise Refused(f"memo number {index:,} is used before it is set") from None
 
 
+def _global(machine: Machine) -> None:
+    """GLOBAL: module and name as two lines."""
+    module = _line(machine)
+    _push(machine, module, _line(machine))
+
+
+def _line(machine: Machine) -> str:
+    start = machine.position
+    window = bytes(machine.data[start : start + MAX_GLOBAL_LINE])
+    length = window.find(b"\n")
+    if length < 0:
+        raise Refused("the name of a class or function without an end")
+    machine.position = start + length + 1
+    return window[:length].decode("utf-8", "replace")
+
+
+def _stack_global(machine: Machine) -> None:
+    """STACK_GLOBAL: module and name from the stack."""
+    name = machine.stack.pop()
+    module = machine.stack.pop()
+    if type(module) is not str or type(name) is not str:
+        raise Refused("the name of a class or function that is not a short text")
+    _push(machine, module, name)
+
+
+def _push(machine: Machine, module: str, name: str) -> None:
+    machine.names_left -= 1
+    if machine.names_left < 0:
+        raise Refused("more names of classes and functions than a file of this size can need")
+    token = GLOBALS.get((module, name))
+    if token is None:
+        shown = ascii(f"{module}.{name}")[1:-1][:120]
+        raise Refused(
+            f"the file asks for {shown}; nothing was imported or called",
+            remedy=(
+                "Do not open this file with pickle.load unless you trust its author. A file of "
+                "plain Python values, numpy arrays and CPU tensors needs no such name."
+            ),
+        )
+    machine.stack.append(token)
+
+
+def _call(machine: Machine) -> None:
+    """REDUCE: one of the known constructors, interpreted in this package."""
+    args = machine.stack.pop()
+    function = machine.stack.pop()
+    if type(args) is not tuple:
+        raise Refused("a call whose arguments are not a tuple")
+    if type(function) is not Global or function not in _CALLS:
+        raise Refused("a call of an unknown constructor")
+    machine.stack.append(_CALLS[function](machine, args))
+
+
+def _build(machine: Machine) -> None:
+    """BUILD: the state of a numpy dtype or array; of all other values it is refused."""
+    state = machine.stack.pop()
+    target = machine.stack[-1]
+    if type(target) is DTypeCell:
+        numpy_values.build_dtype(target, state)
+    elif type(target) is ArrayCell:
+        numpy_values.build_array(target, state)
+    else:
+        raise Refused("a state is set on a value that has none")
+
+
+def _encode(machine: Machine, args: tuple[Any, ...]) -> memoryview:
+    if len(args) != 2 or type(args[1]) is not str or args[1] != "latin1":
+        raise Refused("an encoding other than latin1")
+    text = args[0]
+    try:
+        if type(text) is str:
+            machine.charge_copy(len(text))
+            return memoryview(text.encode("latin1"))
+        if type(text) is Text:
+            machine.charge_copy(text.length)
+            return _encode_pieces(machine.data[text.start : text.start + text.length])
+    except UnicodeError:
+        raise Refused("bytes written as text that is not latin1") from None
+    raise Refused("an encoding of a value that is not text")
+
+
+def _encode_pieces(data: memoryview) -> memoryview:
+    # In pieces: one character beyond latin1 makes a str of the whole text four times as large.
+    decoder = getincrementaldecoder("utf-8")()
+    encoded = bytearray()
+    for start in range(0, data.nbytes, _PIECE):
+        piece = data[start : start + _PIECE]
+        encoded += decoder.decode(piece, final=start + _PIECE >= data.nbytes).encode("latin1")
+    return memoryview(encoded).toreadonly()
+
+
+def _empty(args: tuple[Any, ...], value: Any, kind: str) -> Any:
+    if args:
+        raise Refused(f"{kind} made from arguments")
+    return value
+
+
+def _scalar(machine: Machine, args: tuple[Any, ...]) -> np.generic:
+    for data in args[1:2]:
+        machine.charge_copy(data.nbytes if type(data) is memoryview else 0)
+    return numpy_values.scalar(args)
+
+
+_CALLS: dict[Global, Callable[[Machine, tuple[Any, ...]], Any]] = {
+    Global.DTYPE: lambda _, args: numpy_values.make_dtype(args),
+    Global.RECONSTRUCT: lambda _, args: numpy_values.reconstruct(args),
+    Global.FROMBUFFER: lambda _, args: numpy_values.frombuffer(args),
+    Global.SCALAR: _scalar,
+    Global.ENCODE: _encode,
+    Global.BYTES: lambda machine, args: _empty(args, machine.data[:0], "bytes"),
+    Global.ORDERED_DICT: lambda _, args: _empty(args, OrderedDict(), "an OrderedDict"),
+    Global.LOAD_STORAGE: lambda _, args: torch_storages.load_storage(args),
+    Global.REBUILD_TENSOR: lambda _, args: torch_storages.rebuild_tensor(args),
+}
+
+
 _KNOWN: dict[bytes, Handler] = {
     b"\x80": _proto,
     b"\x95": _frame,
@@ -190,9 +315,9 @@ _KNOWN: dict[bytes, Handler] = {
     b"\x94": lambda machine: _put(machine, len(machine.memo)),
     b"h": lambda machine: _get(machine, machine.next_byte()),
     b"j": _sized(_U4, _get),
-    b"c": calls.push_global,
-    b"\x93": calls.push_stack_global,
-    b"R": calls.call,
-    b"b": calls.build,
+    b"c": _global,
+    b"\x93": _stack_global,
+    b"R": _call,
+    b"b": _build,
 }
 HANDLERS: list[Handler] = [_KNOWN.get(bytes([code]), _refuse) for code in range(256)]
