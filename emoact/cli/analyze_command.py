@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_either, print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, add_sites
+from emoact.cli.parsing import add_command, add_list, add_number, add_options, add_sites, values_of
 from emoact.decode import encode
 from emoact.sites import analysed_sites, in_order, vector_sites
 
@@ -38,21 +38,15 @@ def add(commands: Any) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
     about = "List all analyses of a results folder, newest first."
     add_list(actions, "analyze", "--results", about=about, run=_list)
-    show = add_command(
-        actions,
-        "show",
-        about="Print a saved analysis.",
-        example="emoact analyze show newest",
-        run=_show,
-    )
-    show.add_argument(
-        "id", metavar="ID", help="its id or the beginning of it, or newest for the latest"
-    )
+    about, example = "Print a saved analysis.", "emoact analyze show newest"
+    show = add_command(actions, "show", about=about, example=example, run=_show)
+    about = "its id or the beginning of it, or newest for the latest"
+    show.add_argument("id", metavar="ID", help=about)
     add_options(show, "--results", "--json")
     export_command.add(actions)
 
 
-def _add_options(parser: Parser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what")
     add_options(what, "--results")
     add_options(
@@ -117,7 +111,13 @@ def _add_options(parser: Parser) -> None:
 
 def _analyze(arguments: argparse.Namespace) -> int:
     from emoact.analysis.request import prepare_analysis
+    from emoact.analysis.saved import SavedAnalysis
     from emoact.jobs.launch import start
+
+    def finish(view: RunView) -> None:
+        (made,) = view.made
+        found = SavedAnalysis.open(made.path)
+        _print(found, as_json=arguments.json, existing=made.existing)
 
     prepared = prepare_analysis(_request(arguments))
     for problem in prepared.problems:
@@ -139,7 +139,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         lambda: start(config),
         detach=arguments.detach,
         as_json=arguments.json,
-        finish=lambda view: _finish(view, as_json=arguments.json),
+        finish=finish,
     )
 
 
@@ -148,32 +148,17 @@ def _request(arguments: argparse.Namespace) -> AnalyzeRequest:
     from emoact.stats.settings import AnalysisSettings
 
     return AnalyzeRequest(
-        results=arguments.results,
+        **values_of(arguments, "results", "run_id", "allow_pickle_weights"),
         models=tuple(arguments.model) or None,
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),
-        run_id=arguments.run_id,
-        allow_pickle_weights=arguments.allow_pickle_weights,
         settings=AnalysisSettings(
-            neutral=arguments.neutral,
-            reference=arguments.reference,
-            pooling=arguments.pooling,
+            **values_of(arguments, "neutral", "reference", "pooling", "alpha", "seed"),
+            **values_of(arguments, "allow_mixed", "leave_out_nonfinite"),
             sites=in_order(arguments.site or analysed_sites()),
-            alpha=arguments.alpha,
             n_permutations=arguments.permutations,
             control_shuffles=arguments.controls,
-            seed=arguments.seed,
-            allow_mixed=arguments.allow_mixed,
-            leave_out_nonfinite=arguments.leave_out_nonfinite,
         ),
     )
-
-
-def _finish(view: RunView, *, as_json: bool) -> None:
-    from emoact.analysis.saved import SavedAnalysis
-
-    (made,) = view.made
-    found = SavedAnalysis.open(made.path)
-    _print(found, as_json=as_json, existing=made.existing)
 
 
 def _list(arguments: argparse.Namespace) -> int:

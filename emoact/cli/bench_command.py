@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say
-from emoact.cli.parsing import add_command, add_number, add_options
+from emoact.cli.parsing import add_command, add_number, add_options, values_of
 from emoact.errors import RequestError
 from emoact.schema import Device
 
@@ -25,20 +25,12 @@ def add(commands: Any) -> None:
         run=_bench,
     )
     parser.add_argument(
-        "--model",
-        metavar="NAME|ID|PATH",
-        default="smollm2-135m",
-        help="an installed model",
+        "--model", metavar="NAME|ID|PATH", default="smollm2-135m", help="an installed model"
     )
     add_options(parser, "--dataset", help="prompts; each label is a unit")
+    add_number(parser, "--repeat", 3, help="rounds; ratios are given with their spread over them")
     add_number(
-        parser, "--repeat", default=3, help="rounds; ratios are given with their spread over them"
-    )
-    add_number(
-        parser,
-        "--every",
-        default=1,
-        help="ways that take one prompt at a time take every Nth prompt",
+        parser, "--every", 1, help="ways that take one prompt at a time take every Nth prompt"
     )
     parser.add_argument(
         "--device",
@@ -46,16 +38,14 @@ def add(commands: Any) -> None:
         default="cpu",
         help="where all ways run; on a GPU, memory is that of the GPU",
     )
-    parser.add_argument(
-        "--store",
-        action="store_true",
-        help="time the stores instead, on the files of --results: sizes, writing, reading, errors",
-    )
-    parser.add_argument(
-        "--pages",
-        action="store_true",
-        help="time clicks on the pages of --results in Chromium instead, --repeat times each",
-    )
+    for name, about in (
+        (
+            "--store",
+            "the stores instead, on the files of --results: sizes, writing, reading, errors",
+        ),
+        ("--pages", "clicks on the pages of --results in Chromium instead, --repeat times each"),
+    ):
+        parser.add_argument(name, action="store_true", help=f"time {about}")
     add_options(parser, "--results")
     parser.add_argument("--speed-only", action="store_true", help="no memory")
     add_options(parser, "--json")
@@ -76,12 +66,8 @@ def _bench(arguments: argparse.Namespace) -> int:
 
     result = bench(
         Request(
-            model=arguments.model,
-            dataset=arguments.dataset,
-            repeat=arguments.repeat,
-            every=arguments.every,
+            **values_of(arguments, "model", "dataset", "repeat", "every", "device"),
             memory=not arguments.speed_only,
-            device=arguments.device,
         ),
         say=say,
     )

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_folder, add_number, add_options
+from emoact.cli.parsing import (
+    RUN,
+    add_class,
+    add_command,
+    add_folder,
+    add_number,
+    add_options,
+    values_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,20 +44,16 @@ def _add_attention(commands: Any) -> None:
         example="emoact attention --model smollm2-135m --emotion gratitude",
         run=_attention,
     )
-    add_options(attention, "--results")
-    add_folder(attention)
-    attention.add_argument(
-        "--emotion", metavar="LABEL", required=True, help="class whose prompts are read"
-    )
+    add_class(attention, "class whose prompts are read")
     add_number(
         attention,
         "--budget",
-        default=1_000,
+        1_000,
         metavar="MB",
         help="megabytes above which patterns are reduced to entropy, masses and the 8 largest "
         "weights of a query",
     )
-    add_options(attention, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    add_options(attention, *RUN)
 
 
 def _add_ablate(commands: Any) -> None:
@@ -64,17 +68,9 @@ def _add_ablate(commands: Any) -> None:
         run=_ablate,
     )
     what = parser.add_argument_group("what")
-    add_options(what, "--results")
-    add_folder(what, required=False)
-    what.add_argument(
-        "--emotion", metavar="LABEL", required=True, help="class whose direction is read out"
-    )
-    add_number(
-        what,
-        "--layer",
-        required=True,
-        help="layer at whose input the direction is read out, from 1 on",
-    )
+    add_class(what, "class whose direction is read out", model_required=False)
+    about = "layer at whose input the direction is read out, from 1 on"
+    add_number(what, "--layer", required=True, help=about)
     what.add_argument(
         "--part",
         action="append",
@@ -83,12 +79,8 @@ def _add_ablate(commands: Any) -> None:
         "mlp and head); group: the heads that share keys and values; directions: the direction at "
         "all these layers at once",
     )
-    add_number(
-        what,
-        "--at",
-        action="append",
-        help="layer of the parts; repeatable (default: all before --layer)",
-    )
+    about = "layer of the parts; repeatable (default: all before --layer)"
+    add_number(what, "--at", action="append", help=about)
     how = parser.add_argument_group("how")
     how.add_argument(
         "--by",
@@ -109,8 +101,7 @@ def _add_ablate(commands: Any) -> None:
         "first token; repeatable, taken together (default: the label of the emotion)",
     )
     add_options(how, "--seed")
-    run = parser.add_argument_group("run")
-    add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    add_options(parser.add_argument_group("run"), *RUN)
 
 
 def _add_steer(commands: Any) -> None:
@@ -154,9 +145,8 @@ def _add_steer(commands: Any) -> None:
         help="dose at which all controls run and a verdict is given; repeatable (default: every "
         "dose where one emotion is steered at one layer with up to three, else 1)",
     )
-    add_number(
-        how, "--random", default=100, help="random directions, at least 100 (default: %(default)s)"
-    )
+    about = "random directions, at least 100 (default: %(default)s)"
+    add_number(how, "--random", 100, help=about)
     add_number(
         how,
         "--shuffled",
@@ -183,28 +173,21 @@ def _add_steer(commands: Any) -> None:
         "--seed",
         help="of the split of the scenarios, which intervals hold, and of all draws (default: 0)",
     )
-    run = parser.add_argument_group("run")
-    add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    add_options(parser.add_argument_group("run"), *RUN)
 
 
 def cause_fields(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fields that every request about causes has."""
-    names = ("results", "model", "run_id", "allow_pickle_weights")
-    return {name: getattr(arguments, name) for name in names}
+    return values_of(arguments, "results", "model", "run_id", "allow_pickle_weights")
 
 
 def _attention(arguments: argparse.Namespace) -> int:
     from emoact.causes import patterns
     from emoact.causes.patterns import PatternsRequest, prepare_patterns
 
-    prepared = prepare_patterns(
-        PatternsRequest(
-            **cause_fields(arguments),
-            emotion=arguments.emotion,
-            budget_mb=arguments.budget,
-        )
-    )
-    return answer(prepared, patterns, arguments)
+    fields = {**cause_fields(arguments), "emotion": arguments.emotion}
+    request = PatternsRequest(**fields, budget_mb=arguments.budget)
+    return answer(prepare_patterns(request), patterns, arguments)
 
 
 def _ablate(arguments: argparse.Namespace) -> int:
@@ -212,23 +195,15 @@ def _ablate(arguments: argparse.Namespace) -> int:
     from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
 
     parts: Sequence[PartKind] = arguments.part or ("direction", "layer", "mlp", "head")
-    prepared = prepare_ablate(
-        AblateRequest(
-            **cause_fields(arguments),
-            settings=AblateSettings(
-                emotion=arguments.emotion,
-                layer=arguments.layer,
-                parts=tuple(dict.fromkeys(parts)),
-                at=tuple(dict.fromkeys(arguments.at or ())),
-                by=arguments.by,
-                neutral=arguments.neutral,
-                n_sentences=arguments.sentences,
-                seed=arguments.seed,
-                words=tuple(dict.fromkeys(arguments.word or ())),
-            ),
-        )
+    settings = AblateSettings(
+        **values_of(arguments, "emotion", "layer", "by", "neutral", "seed"),
+        parts=tuple(dict.fromkeys(parts)),
+        at=tuple(dict.fromkeys(arguments.at or ())),
+        n_sentences=arguments.sentences,
+        words=tuple(dict.fromkeys(arguments.word or ())),
     )
-    return answer(prepared, ablate, arguments)
+    request = AblateRequest(**cause_fields(arguments), settings=settings)
+    return answer(prepare_ablate(request), ablate, arguments)
 
 
 def _steer(arguments: argparse.Namespace) -> int:
@@ -240,23 +215,19 @@ def _steer(arguments: argparse.Namespace) -> int:
         return None if values is None else tuple(dict.fromkeys(values))
 
     pairs = [str(each).partition("=") for each in arguments.prefix or ()]
-    prepared = prepare_steer(
-        SteerRequest(
-            **cause_fields(arguments),
-            emotions=given("emotion"),
-            layers=given("layer"),
-            doses=given("dose"),
-            control_doses=given("control_dose"),
-            neutral=arguments.neutral,
-            pooling=arguments.pooling,
-            n_random=arguments.random,
-            n_shuffled=arguments.shuffled,
-            n_sentences=arguments.sentences,
-            seed=arguments.seed,
-            prefixes={label: sentence for label, _, sentence in pairs},
-        )
+    request = SteerRequest(
+        **cause_fields(arguments),
+        **values_of(arguments, "neutral", "pooling", "seed"),
+        emotions=given("emotion"),
+        layers=given("layer"),
+        doses=given("dose"),
+        control_doses=given("control_dose"),
+        n_random=arguments.random,
+        n_shuffled=arguments.shuffled,
+        n_sentences=arguments.sentences,
+        prefixes={label: sentence for label, _, sentence in pairs},
     )
-    return answer(prepared, steer_result, arguments)
+    return answer(prepare_steer(request), steer_result, arguments)
 
 
 def answer(prepared: Prepared, words: ModuleType, arguments: argparse.Namespace) -> int:

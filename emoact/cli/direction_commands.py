@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.cause_commands import answer, cause_fields, print_answer
 from emoact.cli.output import say
-from emoact.cli.parsing import add_command, add_folder, add_number, add_options
+from emoact.cli.parsing import RUN, add_class, add_command, add_number, add_options, values_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -28,21 +28,12 @@ def add(commands: Any) -> None:
         run=_heads,
     )
     _add_direction(heads)
-    heads.add_argument(
-        "--text",
-        metavar="TEXT",
-        help="take the projection of one sentence apart, token by token, through the warm model",
-    )
-    heads.add_argument(
-        "--by",
-        choices=("component", "token"),
-        default="component",
-        help="with --text, what a row of the table is",
-    )
+    about = "take the projection of one sentence apart, token by token, through the warm model"
+    heads.add_argument("--text", metavar="TEXT", help=about)
+    rows, about = ("component", "token"), "with --text, what a row of the table is"
+    heads.add_argument("--by", choices=rows, default=rows[0], help=about)
     add_number(heads, "--permutations", default=2000, help="relabellings within scenarios")
-    add_options(
-        heads, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json"
-    )
+    add_options(heads, "--seed", *RUN)
     lens = add_command(
         commands,
         "lens",
@@ -54,7 +45,7 @@ def add(commands: Any) -> None:
     _add_direction(lens)
     add_number(lens, "--random", default=100, help="random directions, at least 20")
     add_number(lens, "--top", default=10, help="tokens at each end")
-    add_options(lens, "--seed", "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    add_options(lens, "--seed", *RUN)
     project = add_command(
         commands,
         "project",
@@ -73,22 +64,16 @@ def add(commands: Any) -> None:
         "--by", choices=("token", "passage"), default="token", help="what a row of the table is"
     )
     add_number(project, "--top", default=20, help="tokens and passages at each end")
-    add_options(project, "--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+    add_options(project, *RUN)
 
 
 def _add_direction(parser: argparse._ActionsContainer) -> None:
-    add_options(parser, "--results")
-    add_folder(parser)
-    parser.add_argument(
-        "--emotion", metavar="LABEL", required=True, help="class that the direction points to"
-    )
+    add_class(parser, "class that the direction points to")
     add_options(parser, "--neutral")
     add_number(parser, "--layer", required=True, help="of the direction, counted from 0")
+    streams = ("resid_pre", "resid_mid", "resid_post")
     parser.add_argument(
-        "--site",
-        choices=("resid_pre", "resid_mid", "resid_post"),
-        default="resid_pre",
-        help="stream of the direction",
+        "--site", choices=streams, default=streams[0], help="stream of the direction"
     )
     add_options(parser, "--pooling")
 
@@ -96,7 +81,7 @@ def _add_direction(parser: argparse._ActionsContainer) -> None:
 def _direction(arguments: argparse.Namespace) -> dict[str, Any]:
     from emoact.causes.contributions import Target
 
-    place = Target(site=arguments.site, layer=arguments.layer, pooling=arguments.pooling)
+    place = Target(**values_of(arguments, "site", "layer", "pooling"))
     return {**cause_fields(arguments), "emotion": arguments.emotion, "target": place}
 
 
@@ -113,35 +98,22 @@ def _heads(arguments: argparse.Namespace) -> int:
         return print_answer(found.document, found.sentences, table, arguments)
     if arguments.by == "token":
         raise RequestError("--by token is of one sentence", remedy="Name it with --text.")
-    prepared = prepare_heads(
-        HeadsRequest(
-            **_direction(arguments),
-            settings=ContrastSettings(
-                neutral=arguments.neutral,
-                n_permutations=arguments.permutations,
-                seed=arguments.seed,
-            ),
-        )
+    settings = ContrastSettings(
+        **values_of(arguments, "neutral", "seed"), n_permutations=arguments.permutations
     )
-    return answer(prepared, heads, arguments)
+    request = HeadsRequest(**_direction(arguments), settings=settings)
+    return answer(prepare_heads(request), heads, arguments)
 
 
 def _lens(arguments: argparse.Namespace) -> int:
     from emoact.causes import lens
     from emoact.causes.lens import LensRequest, LensSettings, prepare_lens
 
-    prepared = prepare_lens(
-        LensRequest(
-            **_direction(arguments),
-            settings=LensSettings(
-                neutral=arguments.neutral,
-                n_random=arguments.random,
-                n_tokens=arguments.top,
-                seed=arguments.seed,
-            ),
-        )
+    settings = LensSettings(
+        **values_of(arguments, "neutral", "seed"), n_random=arguments.random, n_tokens=arguments.top
     )
-    return answer(prepared, lens, arguments)
+    request = LensRequest(**_direction(arguments), settings=settings)
+    return answer(prepare_lens(request), lens, arguments)
 
 
 def _project(arguments: argparse.Namespace) -> int:
@@ -149,12 +121,8 @@ def _project(arguments: argparse.Namespace) -> int:
     from emoact.views.trajectory import Trajectory
 
     if arguments.file is not None:
-        asked = project.ProjectRequest(
-            **_direction(arguments),
-            file=arguments.file,
-            neutral=arguments.neutral,
-            n_top=arguments.top,
-        )
+        fields = {**_direction(arguments), **values_of(arguments, "file", "neutral")}
+        asked = project.ProjectRequest(**fields, n_top=arguments.top)
         return answer(project.prepare_project(asked), project, arguments)
     if arguments.text is not None:
         along, looked = _looked_along(arguments)

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-from emoact.cli.output import nothing_in, print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_number, add_options, add_sites
+from emoact.cli.output import nothing_in, print_either, print_json, print_line, say, write_table
+from emoact.cli.parsing import add_command, add_number, add_options, add_sites, values_of
 from emoact.errors import RequestError
 from emoact.schema import Precision
 from emoact.sites import vector_sites
@@ -26,9 +26,8 @@ def add(commands: Any) -> None:
         example="emoact inspect results/activations/gpt2/activations_anger.pkl",
         run=_inspect,
     )
-    inspect.add_argument(
-        "file", metavar="FILE", help="a file of activations; nothing in it is executed"
-    )
+    about = "a file of activations; nothing in it is executed"
+    inspect.add_argument("file", metavar="FILE", help=about)
     add_options(inspect, "--json")
     convert = add_command(
         commands,
@@ -82,30 +81,26 @@ def add(commands: Any) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     from emoact.store.reading import inspect_file
 
-    if not os.path.lexists(arguments.file):
-        raise RequestError(f"there is no file {arguments.file}")
+    _check_there(arguments.file)
     document = inspect_file(arguments.file)
-    if arguments.json:
-        print_json(document)
-    else:
-        _print_document(document)
+    (print_json if arguments.json else _print_document)(document)
     return 0 if document["ok"] else 1
+
+
+def _check_there(file: str) -> None:
+    if not os.path.lexists(file):
+        raise RequestError(f"there is no file {file}")
 
 
 def _convert(arguments: argparse.Namespace) -> int:
     from emoact.store.convert import convert
 
-    if not os.path.lexists(arguments.file):
-        raise RequestError(f"there is no file {arguments.file}")
-    written = convert(
-        arguments.file, to=arguments.to, out=arguments.out, precision=arguments.precision
-    )
-    before = Path(arguments.file).stat().st_size
-    if arguments.json:
-        document = {"path": arguments.out, "size": written.size, "sha256": written.sha256}
-        print_json({**document, "size_before": before})
-        return 0
-    print_line(f"{arguments.out}: {written.size:,} bytes; {arguments.file} has {before:,}")
+    _check_there(arguments.file)
+    written = convert(arguments.file, **values_of(arguments, "to", "out", "precision"))
+    size, before = written.size, Path(arguments.file).stat().st_size
+    document = {"path": arguments.out, "size": size, "sha256": written.sha256}
+    said = f"{arguments.out}: {size:,} bytes; {arguments.file} has {before:,}"
+    print_either({**document, "size_before": before}, arguments.json, said)
     return 0
 
 
@@ -152,16 +147,10 @@ def _norms(arguments: argparse.Namespace) -> int:
     if not grid.units and not grid.problems:
         raise nothing_in(arguments.results)
     table = NormTable(
-        by=arguments.by,
-        norm=arguments.norm,
-        relative=arguments.relative,
+        **values_of(arguments, "by", "norm", "relative", "layer", "prompt", "content", "together"),
         models=tuple(arguments.model),
         emotions=tuple(arguments.emotion or ()),
         sites=tuple(arguments.site or ()),
-        layer=arguments.layer,
-        prompt=arguments.prompt,
-        content=arguments.content,
-        together=arguments.together,
     ).frame(grid.units)
     if not len(table):
         table = pd.DataFrame(columns=[*catalogue.table_named(f"norms_{arguments.by}").columns])

@@ -112,12 +112,24 @@ def add_folder(parser: argparse._ActionsContainer, *, required: bool = True) -> 
     )
 
 
+def add_class(
+    parser: argparse._ActionsContainer, about: str, *, model_required: bool = True
+) -> None:
+    """Add the options that name a class of saved prompts."""
+    add_options(parser, "--results")
+    add_folder(parser, required=model_required)
+    parser.add_argument("--emotion", metavar="LABEL", required=True, help=about)
+
+
 def _seed(text: str) -> int:
     seed = int(text)
     if not 0 <= seed < 1 << 63:
         raise argparse.ArgumentTypeError(f"{seed!s:.40} is no seed; 0 to 2^63 - 1 are allowed")
     return seed
 
+
+RUN = ("--allow-pickle-weights", "--run-id", "--detach", "--csv", "--json")
+"""Shared options of a command whose run gives a table."""
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--json": {"action": "store_true", "help": "print one JSON document to standard output"},
@@ -191,6 +203,11 @@ def add_number(
     """Add an option that takes a number: a whole one, unless its default or `type` is a float."""
     kind = float if isinstance(default, float) else int
     container.add_argument(name, **{"type": kind, "default": default, "metavar": "N", **fields})
+
+
+def values_of(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Values of options, for the fields of a request that have their names."""
+    return {name: getattr(arguments, name) for name in names}
 
 
 def _shipped(name: str) -> str:

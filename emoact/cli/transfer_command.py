@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from emoact.cli.output import print_json, print_line, say, write_table
-from emoact.cli.parsing import add_command, add_options, add_sites
+from emoact.cli.parsing import add_command, add_options, add_sites, values_of
 from emoact.sites import in_order, vector_sites
 
 _EXAMPLE = """\
@@ -24,16 +24,9 @@ def add(commands: Any) -> None:
         example=_EXAMPLE,
         run=_transfer,
     )
-    parser.add_argument(
-        "--from",
-        dest="source",
-        metavar="RESULTS",
-        required=True,
-        help="results folder to train on",
-    )
-    parser.add_argument(
-        "--to", dest="target", metavar="RESULTS", required=True, help="results folder to test on"
-    )
+    for name, dest, about in (("--from", "source", "train on"), ("--to", "target", "test on")):
+        about = f"results folder to {about}"
+        parser.add_argument(name, dest=dest, metavar="RESULTS", required=True, help=about)
     parser.add_argument(
         "--map",
         action="append",
@@ -56,14 +49,9 @@ def _transfer(arguments: argparse.Namespace) -> int:
     sites = in_order(arguments.site or ("resid_pre",))
     found = compute_transfer(
         TransferRequest(
-            source=arguments.source,
-            target=arguments.target,
+            **values_of(arguments, "source", "target", "model", "pooling", "neutral", "seed"),
             labels=label_pairs(" ".join(arguments.map)),
-            model=arguments.model,
             sites=sites,
-            pooling=arguments.pooling,
-            neutral=arguments.neutral,
-            seed=arguments.seed,
         )
     )
     said = [sentence for site in sites for sentence in sentences(found, site)]
