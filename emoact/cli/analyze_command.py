@@ -133,14 +133,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     config = prepared.config
     if prepared.controls is not None:
         say(prepared.controls.sentence)
-    return start_and_follow(
-        arguments.results,
-        config.run_id,
-        lambda: start(config),
-        detach=arguments.detach,
-        as_json=arguments.json,
-        finish=finish,
-    )
+    return start_and_follow(arguments, config.run_id, lambda: start(config), finish=finish)
 
 
 def _request(arguments: argparse.Namespace) -> AnalyzeRequest:

@@ -251,14 +251,8 @@ def answer(prepared: Prepared, words: ModuleType, arguments: argparse.Namespace)
         else:
             say(f"{view.made[0].path} is gone")
 
-    return start_and_follow(
-        arguments.results,
-        prepared.config.run_id,
-        lambda: start(prepared.config),
-        detach=arguments.detach,
-        as_json=arguments.json,
-        finish=finish,
-    )
+    config = prepared.config
+    return start_and_follow(arguments, config.run_id, lambda: start(config), finish=finish)
 
 
 def _print(saved: SavedCause, words: ModuleType, arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
-from emoact.cli.parsing import Parser, add_command, add_number, add_options, add_sites
+from emoact.cli.parsing import add_command, add_number, add_options, add_sites, values_of
 from emoact.errors import RequestError
 from emoact.jobs import executor
 from emoact.schema import (
@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
     add_options(run, "--detach", "--json")
 
 
-def add_request(parser: Parser) -> None:
+def add_request(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what is extracted, how and to where."""
     what = parser.add_argument_group("what")
     add_options(
@@ -111,9 +111,8 @@ def add_request(parser: Parser) -> None:
         help="of --store compact: every bit, or values within 0.001 or 0.008 of themselves "
         "(default: lossless)",
     )
-    run.add_argument(
-        "--overwrite", action="store_true", help="replace files of another configuration"
-    )
+    about = "replace files of another configuration"
+    run.add_argument("--overwrite", action="store_true", help=about)
     add_options(run, "--run-id", "--yes")
 
 
@@ -129,20 +128,13 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
         ("--device", Device, "where the passes run"),
     ):
         how.add_argument(name, choices=get_args(allowed), default=get_args(allowed)[0], help=about)
-    how.add_argument(
-        "--chat",
-        choices=("none", "template"),
-        default="none",
-        help="put every prompt into the chat template of the model, as the user's turn",
-    )
-    how.add_argument(
-        "--system", metavar="TEXT", help="system prompt before it, with --chat template"
-    )
-    how.add_argument(
-        "--assistant",
-        metavar="TEXT",
-        help="beginning of the response behind it, with --chat template",
-    )
+    about = "put every prompt into the chat template of the model, as the user's turn"
+    how.add_argument("--chat", choices=("none", "template"), default="none", help=about)
+    for name, about in (
+        ("--system", "system prompt before it, with --chat template"),
+        ("--assistant", "beginning of the response behind it, with --chat template"),
+    ):
+        how.add_argument(name, metavar="TEXT", help=about)
     add_number(
         how,
         "--generate",
@@ -150,17 +142,10 @@ def _add_options(how: argparse._ArgumentGroup) -> None:
         help="let the model continue every prompt by at most K tokens, and save their activations "
         "and their text too (analyze --pooling mean_response)",
     )
-    add_number(
-        how,
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="with --generate: draw each token at this temperature (default: the most probable "
-        "one)",
-    )
-    add_number(
-        how, "--seed", metavar="S", help="with --temperature: seed of the draws (default: 0)"
-    )
+    about = "with --generate: draw each token at this temperature (default: the most probable one)"
+    add_number(how, "--temperature", type=float, metavar="T", help=about)
+    about = "with --temperature: seed of the draws (default: 0)"
+    add_number(how, "--seed", metavar="S", help=about)
     add_sites(how, site_names(), f"; repeatable (default: {' and '.join(saved_sites())})")
     for name, about in (
         ("--truncate", "cut prompts that are longer than the context"),
@@ -201,30 +186,20 @@ def request_of(arguments: argparse.Namespace, *, shard: str | None) -> ExtractRe
             os.environ[name] = value
         wanted(name)
     return ExtractRequest(
+        **values_of(arguments, "dataset", "results", "overwrite", "allow_pickle_weights"),
+        **values_of(arguments, "run_id", "executor", "ray_address"),
         models=tuple(arguments.model),
         emotions=None if arguments.emotion is None else tuple(arguments.emotion),
-        dataset=arguments.dataset,
-        results=arguments.results,
         options=ExtractionOptions(
-            bos=arguments.bos,
-            processing=arguments.processing,
-            dtype=arguments.dtype,
+            **values_of(arguments, "bos", "processing", "dtype", "device", "precision"),
+            **values_of(arguments, "truncate", "allow_nonadditive_mlp"),
             sites=tuple(arguments.site or saved_sites()),
-            truncate=arguments.truncate,
-            allow_nonadditive_mlp=arguments.allow_nonadditive_mlp,
-            device=arguments.device,
             chat=_chat(arguments),
             generation=_generation(arguments),
-            precision=arguments.precision,
         ),
-        overwrite=arguments.overwrite,
-        allow_pickle_weights=arguments.allow_pickle_weights,
-        run_id=arguments.run_id,
         assume_yes=arguments.yes,
-        executor=arguments.executor,
         store=_store(arguments),
         shard=None if shard is None else Shard.parse(shard),
-        ray_address=arguments.ray_address,
     )
 
 
@@ -237,11 +212,9 @@ def _extract(arguments: argparse.Namespace) -> int:
         say(note)
     _say_estimate(config)
     return start_and_follow(
-        arguments.results,
+        arguments,
         config.run_id,
         lambda: start(config) if config.shard is None else start_shard(config),
-        detach=arguments.detach,
-        as_json=arguments.json,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import confirmed, print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options
+from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, values_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -157,16 +157,13 @@ def _resume(arguments: argparse.Namespace) -> int:
     from emoact.jobs.control import resume
 
     return start_and_follow(
-        arguments.results,
+        arguments,
         arguments.run_id,
         lambda: resume(
             arguments.results,
             arguments.run_id,
-            allow_pickle_weights=arguments.allow_pickle_weights,
-            ray_address=arguments.ray_address,
+            **values_of(arguments, "allow_pickle_weights", "ray_address"),
         ),
-        detach=arguments.detach,
-        as_json=arguments.json,
     )
 
 

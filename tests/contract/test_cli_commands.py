@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from emoact.cli.entry import build_parser
+from emoact.cli.following import Printer
 from emoact.cli.parsing import Parser
-from emoact.cli.terminal import Printer
 from tests.support.loaded import loaded
 from tests.support.planted import plant_unit
 from tests.support.run_files import SAVED, a_config, an_event, in_state, make_run
