@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_either, print_json, print_line, say
@@ -29,7 +28,7 @@ def add(commands: Any) -> None:
     add_number(
         verify,
         "--samples",
-        default=2,
+        2,
         help="prompts per file to recompute one at a time through TransformerLens, where the model "
         "is installed; 0 leaves it out",
     )
@@ -43,22 +42,14 @@ def add(commands: Any) -> None:
         run=_audit,
     )
     add_options(audit, "--dataset")
-    audit.add_argument(
-        "--model",
-        metavar="NAME|ID|PATH",
-        help="installed model, to compare lengths in its tokens as well",
-    )
+    about = "installed model, to compare lengths in its tokens as well"
+    audit.add_argument("--model", metavar="NAME|ID|PATH", help=about)
     add_options(audit, "--seed", help="seed of permutations and folds")
     add_options(audit, "--json")
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from emoact.analysis.verify import (
-        NOT_COVERED,
-        verify_analyses,
-        verify_controls,
-        verify_runs,
-    )
+    from emoact.analysis.verify import NOT_COVERED, verify_analyses, verify_controls, verify_runs
     from emoact.causes.saved import verify_causes
     from emoact.store.layout import ResultsRoot
     from emoact.store.remote import remote_of
@@ -80,7 +71,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         # Also those of analyses and causes that could not be brought.
         objects = {error.path: error.reason for error in remote.pull()}
         objects |= {f"{remote.url}/{name}": why for name, why in remote.differing()}
-    vanished = tuple(
+    vanished = (
         Finding(code="object_differs", severity="error", where=name, message=why)
         for name, why in objects.items()
     )
@@ -145,9 +136,12 @@ def _print(
 
 
 def _audit(arguments: argparse.Namespace) -> int:
+    from emoact.cli.model_commands import installed
+    from emoact.models.resolve import resolve_model
     from emoact.stats.audit import command
 
-    tokenizer_json = None if arguments.model is None else _tokenizer(arguments.model)
+    model = arguments.model
+    tokenizer_json = None if model is None else installed(resolve_model(model)) / "tokenizer.json"
     report = command.run(
         arguments.dataset,
         seed=arguments.seed,
@@ -156,10 +150,3 @@ def _audit(arguments: argparse.Namespace) -> int:
     )
     print_either(report.to_json(), arguments.json, *command.lines_of(report))
     return 0 if report.ok else 1
-
-
-def _tokenizer(model: str) -> Path:
-    from emoact.cli.model_commands import installed
-    from emoact.models.resolve import resolve_model
-
-    return installed(resolve_model(model)) / "tokenizer.json"

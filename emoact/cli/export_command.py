@@ -29,25 +29,18 @@ def add(actions: Any) -> None:
         run=_export,
     )
     export.add_argument("--emotion", required=True, metavar="NAME", help="emotion of the direction")
-    export.add_argument(
-        "--format",
-        required=True,
-        choices=list(_FORMATS),
-        help="control vector of repeng and llama.cpp, or fields of a SteeringVector for torch",
-    )
-    export.add_argument(
-        "--model", metavar="NAME", help="folder of the model (default: the only one there is)"
-    )
-    export.add_argument(
-        "--model-hint",
-        metavar="TYPE",
-        help="model_type that a GGUF file names, such as llama (default: that of the registry)",
-    )
-    export.add_argument(
-        "--out",
-        metavar="FILE",
-        help="path of the file (default: EMOTION_MODEL in the working directory)",
-    )
+    about = "control vector of repeng and llama.cpp, or fields of a SteeringVector for torch"
+    export.add_argument("--format", required=True, choices=list(_FORMATS), help=about)
+    for name, metavar, about in (
+        ("--model", "NAME", "folder of the model (default: the only one there is)"),
+        (
+            "--model-hint",
+            "TYPE",
+            "model_type that a GGUF file names, such as llama (default: that of the registry)",
+        ),
+        ("--out", "FILE", "path of the file (default: EMOTION_MODEL in the working directory)"),
+    ):
+        export.add_argument(name, metavar=metavar, help=about)
     add_options(export, "--analysis", "--results", "--json")
 
 

@@ -20,23 +20,12 @@ def add(commands: Any) -> None:
         run=_report,
     )
     add_options(parser, "--results")
-    parser.add_argument(
-        "--lang",
-        choices=("en", "ja"),
-        default="en",
-        help="language; Japanese follows the sections of the phase-2 report",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("html", "md"),
-        default="html",
-        help="html is one file that needs nothing else; md has its figures beside it",
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE",
-        help="path of the report (default: RESULTS/reports/report-TIME-LANG.html)",
-    )
+    about = "language; Japanese follows the sections of the phase-2 report"
+    parser.add_argument("--lang", choices=("en", "ja"), default="en", help=about)
+    about = "html is one file that needs nothing else; md has its figures beside it"
+    parser.add_argument("--format", choices=("html", "md"), default="html", help=about)
+    about = "path of the report (default: RESULTS/reports/report-TIME-LANG.html)"
+    parser.add_argument("--out", metavar="FILE", help=about)
     add_options(parser, "--json")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import confirmed, print_json, print_line, print_table, say
-from emoact.cli.parsing import Parser, add_command, add_list, add_number, add_options, values_of
+from emoact.cli.parsing import add_command, add_list, add_number, add_options, values_of
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
@@ -30,32 +30,23 @@ def add(commands: Any) -> None:
     actions = runs.add_subparsers(title="actions", metavar="ACTION")
     about = "List all runs of a results folder, newest first."
     add_list(actions, "runs", "--results", about=about, run=_list)
-    _of_one(actions, "show", "Where a run stands, unit by unit.", _show)
-    _of_one(actions, "cancel", "Stop a run; what it saved stays.", _cancel)
-    resume = _of_one(
-        actions, "resume", "Continue a run that failed, crashed or was cancelled.", _resume
-    )
-    add_options(resume, "--detach", "--allow-pickle-weights")
-    resume.add_argument(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="of a run on Ray: the cluster that it may join again",
-    )
-    logs = _of_one(actions, "logs", "The last lines that a run's worker printed.", _logs)
-    add_number(logs, "--lines", default=40, help="number of lines")
-    delete = _of_one(
-        actions, "delete", "Remove a run's directory; the activations it wrote stay.", _delete
-    )
-    add_options(delete, "--yes", help="delete without a question")
-
-
-def _of_one(actions: Any, name: str, about: str, run: Any) -> Parser:
-    parser = add_command(
-        actions, name, about=about, example=f"emoact runs {name} 20260131-120000-a1b2", run=run
-    )
-    parser.add_argument("run_id", metavar="ID", help="name of the run, as `runs list` shows it")
-    add_options(parser, "--results", "--json")
-    return parser
+    of_one = {}
+    for name, about, run in (
+        ("show", "Where a run stands, unit by unit.", _show),
+        ("cancel", "Stop a run; what it saved stays.", _cancel),
+        ("resume", "Continue a run that failed, crashed or was cancelled.", _resume),
+        ("logs", "The last lines that a run's worker printed.", _logs),
+        ("delete", "Remove a run's directory; the activations it wrote stay.", _delete),
+    ):
+        example = f"emoact runs {name} 20260131-120000-a1b2"
+        parser = of_one[name] = add_command(actions, name, about=about, example=example, run=run)
+        parser.add_argument("run_id", metavar="ID", help="name of the run, as `runs list` shows it")
+        add_options(parser, "--results", "--json")
+    add_options(of_one["resume"], "--detach", "--allow-pickle-weights")
+    about = "of a run on Ray: the cluster that it may join again"
+    of_one["resume"].add_argument("--ray-address", metavar="ADDRESS", help=about)
+    add_number(of_one["logs"], "--lines", 40, help="number of lines")
+    add_options(of_one["delete"], "--yes", help="delete without a question")
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -79,19 +79,23 @@ def _script(arguments: argparse.Namespace, config: RunConfig) -> str:
         value = getattr(arguments, name)
         if value is not None and not _is_word(value):
             raise RequestError(f"--{name} is {value[:40]!r}; SLURM takes one word there")
+    memory, time = _estimated(config)
     settings = {
         "job-name": f"emoact-{config.request_id}",
         "array": f"1-{count}",
         "cpus-per-task": arguments.cpus or "4",
-        "mem": arguments.memory or _memory(config),
-        "time": arguments.time or _time(config),
+        "mem": arguments.memory or memory,
+        "time": arguments.time or time,
         "partition": arguments.partition,
         "gpus-per-task": arguments.gpus,
         # Elsewhere it would end the line or be a pattern; SLURM then writes beside the script.
         "output": f"{config.results}/slurm-%A-%a.log" if _is_word(config.results) else None,
     }
     known = {name: value for name, value in settings.items() if value is not None}
-    command = shlex.join([*_words(config), "--run-id", config.request_id, "--shard"])
+    words = shlex.split(config.command)
+    at = words.index("--shard")
+    # The number of the first shard is replaced by that of the task.
+    words = [*words[:at], *words[at + 2 :], "--run-id", config.request_id, "--shard"]
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH --{name}={value}" for name, value in known.items()),
@@ -100,26 +104,16 @@ def _script(arguments: argparse.Namespace, config: RunConfig) -> str:
         "set -euo pipefail",
         f"cd {shlex.quote(str(Path.cwd()))}",
         *([] if arguments.setup is None else [arguments.setup]),
-        f'exec {command} "${{SLURM_ARRAY_TASK_ID}}/{count}"',
+        f'exec {shlex.join(words)} "${{SLURM_ARRAY_TASK_ID}}/{count}"',
     ]
     return "\n".join(lines) + "\n"
 
 
-def _words(config: RunConfig) -> list[str]:
-    """Words of the command of the first shard, without its number."""
-    words = shlex.split(config.command)
-    at = words.index("--shard")
-    return words[:at] + words[at + 2 :]
-
-
-def _memory(config: RunConfig) -> str | None:
-    estimate = config.estimate
-    return None if estimate is None else f"{math.ceil(_SPARE * estimate.memory_bytes / 2**30)}G"
-
-
-def _time(config: RunConfig) -> str | None:
+def _estimated(config: RunConfig) -> tuple[str | None, str | None]:
+    """Memory and time of a task; None without an estimate."""
     estimate = config.estimate
     if estimate is None:
-        return None
+        return None, None
     minutes = max(_LEAST_MINUTES, math.ceil(_SPARE * estimate.seconds / 60))
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
+    memory = f"{math.ceil(_SPARE * estimate.memory_bytes / 2**30)}G"
+    return memory, f"{minutes // 60:02d}:{minutes % 60:02d}:00"

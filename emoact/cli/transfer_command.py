@@ -35,9 +35,8 @@ def add(commands: Any) -> None:
         help="label of the first folder and its counterpart in the second; repeatable (default: "
         "labels of the same name)",
     )
-    parser.add_argument(
-        "--model", metavar="NAME", help="folder of the model (default: the one that both have)"
-    )
+    about = "folder of the model (default: the one that both have)"
+    parser.add_argument("--model", metavar="NAME", help=about)
     add_sites(parser, vector_sites(), "; repeatable (default: resid_pre)")
     add_options(parser, "--pooling", "--neutral", "--seed", "--csv", "--json")
 

@@ -11,7 +11,6 @@ from emoact.cli.parsing import add_command, add_options
 from emoact.errors import RequestError
 
 if TYPE_CHECKING:
-    from emoact.analysis.saved import SavedAnalysis
     from emoact.views.view import Choice, View
 
 _EXAMPLE = """\
@@ -28,12 +27,8 @@ def add(commands: Any) -> None:
         example=_EXAMPLE,
         run=_view,
     )
-    parser.add_argument(
-        "name",
-        nargs="?",
-        metavar="NAME",
-        help="name of the view, as `view` in the address of its page",
-    )
+    about = "name of the view, as `view` in the address of its page"
+    parser.add_argument("name", nargs="?", metavar="NAME", help=about)
     parser.add_argument(
         "--choice",
         nargs="+",
@@ -47,12 +42,19 @@ def add(commands: Any) -> None:
 
 def _view(arguments: argparse.Namespace) -> int:
     from emoact.analysis.listing import read_analysis
+    from emoact.views import catalogue
     from emoact.views.analysed import Analysed, texts_in
 
     if arguments.name is None:
         _list(as_json=arguments.json)
         return 0
-    view = _named(arguments.name)
+    views = {view.name: view for view in catalogue.of_analyses()}
+    if arguments.name not in views:
+        raise RequestError(
+            f"there is no view {arguments.name!r} of an analysis; there are {', '.join(views)}",
+            remedy="`emoact view` lists them with their choices.",
+        )
+    view = views[arguments.name]
     saved = read_analysis(arguments.results, arguments.analysis)
     source = Analysed(
         saved=saved,
@@ -62,22 +64,20 @@ def _view(arguments: argparse.Namespace) -> int:
     choice = checked_choice(view, source, _asked(arguments.choice))
     shown = view.show(source, choice)
     if arguments.json:
-        _print(view, saved, choice, shown, view.answer(source, choice, shown))
+        print_json(
+            {
+                "view": view.name,
+                "analysis": saved.id,
+                "choice": dict(choice),
+                "badges": list(saved.badges),
+                "answer": [said for said in view.answer(source, choice, shown) if said],
+                "caption": shown.caption,
+                "rows": shown.table.astype(object).to_dict("records"),
+            }
+        )
     else:
         write_table(shown.table, arguments.csv, badges=saved.badges)
     return 0
-
-
-def _named(name: str) -> View[Any]:
-    from emoact.views import catalogue
-
-    views = {view.name: view for view in catalogue.of_analyses()}
-    if name not in views:
-        raise RequestError(
-            f"there is no view {name!r} of an analysis; there are {', '.join(views)}",
-            remedy="`emoact view` lists them with their choices.",
-        )
-    return views[name]
 
 
 def _list(*, as_json: bool) -> None:
@@ -120,19 +120,3 @@ def checked_choice(view: View[Any], source: Any, asked: Mapping[str, Sequence[st
             allowed = ", ".join(map(str, control.allowed(source, choice)))
             raise RequestError(f"{control.name} is {wrong[0]!r}; allowed are {allowed}")
     return choice
-
-
-def _print(
-    view: View[Any], saved: SavedAnalysis, choice: Choice, shown: Any, answer: Sequence[str]
-) -> None:
-    print_json(
-        {
-            "view": view.name,
-            "analysis": saved.id,
-            "choice": dict(choice),
-            "badges": list(saved.badges),
-            "answer": [sentence for sentence in answer if sentence],
-            "caption": shown.caption,
-            "rows": shown.table.astype(object).to_dict("records"),
-        }
-    )
