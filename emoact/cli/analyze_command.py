@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from emoact import numbers
 from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_either, print_json, print_line, print_table, say
@@ -219,8 +220,6 @@ def _print(found: SavedAnalysis, *, as_json: bool, existing: bool) -> None:
 
 
 def _print_headline(found: SavedAnalysis) -> None:
-    from emoact import numbers
-
     rows = [
         [
             row["model"],
@@ -243,15 +242,12 @@ def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
     from emoact.stats.across.geometry import HEADLINE
 
     fields = ("id", "created_at", "run_id", "settings", "inputs", "controls", "sentences", "badges")
+    tables = [name for name in _HEADLINE_TABLES if name in found.tables]
     return {
         "path": str(found.path),
         "existing": existing,
         **{name: encode(getattr(found, name)) for name in (*fields, "findings", "refusals")},
         "across_headline": HEADLINE,
         "lacks": encode(found.lacks),
-        **{
-            name: found.table(name).to_dict("records")
-            for name in _HEADLINE_TABLES
-            if name in found.tables
-        },
+        **{name: found.table(name).to_dict("records") for name in tables},
     }

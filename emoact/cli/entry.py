@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from emoact.cli import (
-    analyze_command,
-    bench_command,
-    cause_commands,
-    check_commands,
-    demo_command,
-    direction_commands,
-    extract_command,
-    file_commands,
-    model_commands,
-    report_command,
-    run_commands,
-    sentence_command,
-    slurm_command,
-    transfer_command,
-    view_command,
-)
 from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError, RequestError
@@ -34,22 +18,24 @@ _LOCAL = ("emoact.cli.extract_command", "emoact.cli.run_commands", "emoact.cli.s
 """Commands that read no unit of object storage; an extraction brings its own ones."""
 
 _COMMANDS = (
-    model_commands,
-    demo_command,
-    extract_command,
-    slurm_command,
-    run_commands,
-    file_commands,
-    sentence_command,
-    check_commands,
-    analyze_command,
-    view_command,
-    transfer_command,
-    direction_commands,
-    cause_commands,
-    report_command,
-    bench_command,
+    "model_commands",
+    "demo_command",
+    "extract_command",
+    "slurm_command",
+    "run_commands",
+    "file_commands",
+    "sentence_command",
+    "check_commands",
+    "analyze_command",
+    "view_command",
+    "transfer_command",
+    "direction_commands",
+    "cause_commands",
+    "report_command",
+    "bench_command",
 )
+"""Modules of the commands, in the order of the help."""
+
 _EPILOG = """\
 exit codes:
   0  done
@@ -131,7 +117,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"emoact {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in _COMMANDS:
-        module.add(commands)
+        importlib.import_module(f"emoact.cli.{module}").add(commands)
     return parser
 
 

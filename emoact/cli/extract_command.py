@@ -7,6 +7,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, get_args
 
+from emoact import numbers
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import ask_to_agree, say
 from emoact.cli.parsing import add_command, add_number, add_options, add_sites, values_of
@@ -261,8 +262,6 @@ def prepared(request: ExtractRequest) -> RunConfig:
 
 
 def _say_estimate(config: RunConfig) -> None:
-    from emoact import numbers
-
     estimate = config.estimate
     if estimate is None:
         return

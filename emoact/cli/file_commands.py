@@ -14,8 +14,6 @@ from emoact.schema import Precision
 from emoact.sites import vector_sites
 from emoact.store import protocol
 
-_TABLES = ("layer", "position", "prompt", "token", "length", "growth", "dimension")
-
 
 def add(commands: Any) -> None:
     """Add the commands."""
@@ -59,7 +57,7 @@ def add(commands: Any) -> None:
     add_options(norms, "--results", "--norm")
     norms.add_argument(
         "--by",
-        choices=_TABLES,
+        choices=("layer", "position", "prompt", "token", "length", "growth", "dimension"),
         default="layer",
         help="unit of a row: a layer; a position of a layer; a prompt; a token with its largest "
         "dimensions; a prompt's number of tokens; the step to the next layer; a dimension",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoact import numbers
 from emoact.cli.output import ask_to_agree, print_either, print_json, print_table, say
 from emoact.cli.parsing import add_command, add_list, add_options
 from emoact.errors import RequestError
@@ -128,8 +129,6 @@ def installed(source: ModelSource) -> Path:
 
 def _teller() -> OnStep:
     """Function that prints each step once, and on a terminal its progress."""
-    from emoact import numbers
-
     told = set()
     moving = sys.stderr.isatty()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from emoact.cli.output import print_json, print_line, say
 from emoact.cli.parsing import add_command, add_options
+from emoact.numbers import size
 
 
 def add(commands: Any) -> None:
@@ -30,7 +31,6 @@ def add(commands: Any) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from emoact.numbers import size
     from emoact.report.making import make_report
 
     made = make_report(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from emoact import numbers
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import confirmed, print_json, print_line, print_table, say
 from emoact.cli.parsing import add_command, add_list, add_number, add_options, values_of
@@ -50,7 +51,6 @@ def add(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from emoact import numbers
     from emoact.jobs.progress import list_runs
 
     rows = list_runs(arguments.results)
@@ -93,8 +93,6 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _print_view(view: RunView) -> None:
-    from emoact import numbers
-
     summary = view.summary
     place = "" if summary.place is None else f", place {summary.place} in the queue"
     kind = "" if summary.kind == "extract" else f" ({summary.kind})"

@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.output import nothing_in, print_json, print_line, print_table, say, write_table
-from emoact.cli.parsing import add_command, add_number, add_options, add_sites
+from emoact.cli.parsing import add_command, add_number, add_options, add_sites, values_of
 from emoact.errors import RequestError
 from emoact.sites import site, vector_sites
 
 if TYPE_CHECKING:
     from emoact.store.summaries.measures import UnitMeasures
-
-_TABLES = ("class", "token", "layer")
 
 
 def add(commands: Any) -> None:
@@ -40,7 +38,7 @@ def add(commands: Any) -> None:
     add_options(sentence, "--results")
     sentence.add_argument(
         "--by",
-        choices=_TABLES,
+        choices=("class", "token", "layer"),
         default="class",
         help="what a row is: a saved class and the distance to it; a token with its norm at a "
         "layer; a layer with the sentence's norm beside the classes'",
@@ -64,7 +62,7 @@ def _sentence(arguments: argparse.Namespace) -> int:
     text = check_text(arguments.text)
     units = _units(arguments.results, arguments.model)
     source = Activations(results=arguments.results, units=units)
-    given = {name: getattr(arguments, name) for name in ("site", "layer", "norm")}
+    given = values_of(arguments, "site", "layer", "norm")
     asked = {name: [str(value)] for name, value in given.items() if value is not None}
     choice = checked_choice(views.SENTENCE, source, {"model": source.folders, **asked})
     configurations = [unit.configuration for unit in units]
