@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from unicodedata import normalize
 import numpy as np
 
 from emoact import sites
-from emoact.errors import EmoactError, FileRefusedError, RequestError
+from emoact.errors import FileRefusedError, RequestError
 from emoact.files import names_in
 from emoact.schema import Finding
 from emoact.store.contract import check_contract, check_finite, has_values, token_array
@@ -111,17 +111,14 @@ def unit_of(path: Path, payload: Any) -> Unit:
     named = split_unit_file_name(path.name)
     if named is None or normalize("NFC", Part.of(named[0]).emotion) == unit.emotion:
         return unit
-    return replace(unit, notes=(*unit.notes, _misnamed(unit)))
-
-
-def _misnamed(unit: Unit) -> Finding:
-    return Finding(
+    misnamed = Finding(
         code="name_differs",
         severity="warning",
         where="metadata.emotion_label",
         message=f"it is {unit.emotion!r}, and the file is named {unit.path.name}",
         remedy="Rename the file, or extract the unit again.",
     )
+    return replace(unit, notes=(*unit.notes, misnamed))
 
 
 def _build(path: Path, payload: Mapping[str, Any], notes: tuple[Finding, ...]) -> Unit:
@@ -193,47 +190,24 @@ def read_all(results: str | os.PathLike[str], *, with_prompts: bool = True) -> G
         results: The folder.
         with_prompts: False to let go of prompts, tokens and strings once they are checked.
     """
-    root = ResultsRoot(results)
-    units, problems = [], root.closed()
-    for path, problem in _files(root):
-        try:
-            if problem is not None:
-                raise problem
-            units.append(read(path) if with_prompts else read_head(path))
-        except (FileRefusedError, RequestError) as error:
-            problems.append(_problem(path, error))
+    units: list[Unit] = []
+    one = read if with_prompts else read_head
+    problems = _each_unit(ResultsRoot(results), lambda path: units.append(one(path)))
     return Grid(units=tuple(units), problems=tuple(problems))
 
 
 def problems_of(results: str | os.PathLike[str]) -> list[Finding]:
     """The problems of `read_all` that are no single file's: names, and parts that do not fit."""
-    root = ResultsRoot(results)
-    problems = root.closed()
-    for path, problem in _files(root):
-        try:
-            if problem is not None:
-                raise problem
-            files = part_files(path)
-            # One part at a time: with very many prompts they are large together.
-            check_alike(path, (store_of(file).read(file) for file in files))
-        except (FileRefusedError, RequestError) as error:
-            problems.append(_problem(path, error))
-    return problems
-
-
-def _problem(path: Path, error: EmoactError) -> Finding:
-    return Finding(
-        code="file_refused" if isinstance(error, FileRefusedError) else "name_refused",
-        severity="error",
-        where=str(path),
-        message=error.message,
-        remedy=error.remedy or "",
+    # One part at a time: with very many prompts they are large together.
+    return _each_unit(
+        ResultsRoot(results),
+        lambda path: check_alike(path, (store_of(file).read(file) for file in part_files(path))),
     )
 
 
-def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
-    """Paths of unit files, with what is wrong with their names."""
-    folder = root.activations
+def _each_unit(root: ResultsRoot, look: Callable[[Path], None]) -> list[Finding]:
+    """Look at the file of every unit; returns what was refused, names too."""
+    problems, folder = root.closed(), root.activations
     for model in names_in(folder):
         seen: set[str] = set()
         for name in names_in(folder / model):
@@ -243,10 +217,22 @@ def _files(root: ResultsRoot) -> Iterator[tuple[Path, RequestError | None]]:
             if named is None or emotion in seen:
                 continue
             seen.add(emotion)
+            path = folder / model / name
             try:
-                yield root.unit_path(model, emotion), None
-            except RequestError as error:
-                yield folder / model / name, error
+                path = root.unit_path(model, emotion)
+                look(path)
+            except (FileRefusedError, RequestError) as error:
+                code = "file_refused" if isinstance(error, FileRefusedError) else "name_refused"
+                problems.append(
+                    Finding(
+                        code=code,
+                        severity="error",
+                        where=str(path),
+                        message=error.message,
+                        remedy=error.remedy or "",
+                    )
+                )
+    return problems
 
 
 def inspect_file(path: str | os.PathLike[str]) -> Mapping[str, Any]:

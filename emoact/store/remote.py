@@ -25,6 +25,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from emoact.decode import decode, parsed, read_json
@@ -167,19 +168,17 @@ class Remote:
         record = self._record_name(entry.folder, entry.emotion, entry.store)
         path = self.root.path / name
         try:
-            known = self._entry(record)
+            known, worthless = self._entry(record), False
         except FileRefusedError:
             # Nothing that reads could take it for a unit.
-            self.objects.put(name, path, replace=True)
-            self.objects.put(record, _json(entry), replace=True)
-            return
-        whole = known is not None and self.objects.size(name) == known.size
-        if known is not None and whole and known.sha256 == entry.sha256:
-            return
-        if known is not None and whole and known.key == entry.key:
-            self._bring(known)
-            return
-        if known is not None:
+            known, worthless = None, True
+        if known is not None and self.objects.size(name) == known.size:
+            if known.sha256 == entry.sha256:
+                return
+            if known.key == entry.key:
+                self._bring(known)
+                return
+        if known is not None or worthless:
             self.objects.put(name, path, replace=True)
             self.objects.put(record, _json(entry), replace=True)
             return
@@ -230,8 +229,7 @@ class Remote:
                 sha256 = self.objects.read_to(
                     name, file, most=2 * path.stat().st_size + LARGEST_RECORD
                 )
-            same = (read(spare).provenance or {}).get("unit_key") == entry.key
-            if not same:
+            if (read(spare).provenance or {}).get("unit_key") != entry.key:
                 raise EmoactError(
                     f"{self.url}/{name} is in the way: it is another unit, and no run recorded it",
                     remedy="Remove the object, or choose another folder with --results.",
@@ -240,9 +238,7 @@ class Remote:
             spare.replace(path)
         finally:
             spare.unlink(missing_ok=True)
-        found: ManifestEntry = decode(
-            ManifestEntry, {**entry.to_json(), "sha256": sha256, "size": size}
-        )
+        found = replace(entry, sha256=sha256, size=size)
         manifest.record(self.root, found)
         return found
 

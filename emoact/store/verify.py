@@ -17,7 +17,7 @@ from emoact import sites
 from emoact.errors import EmoactError
 from emoact.files import is_there
 from emoact.models.cache import hash_of
-from emoact.schema import Finding
+from emoact.schema import Finding, Severity
 from emoact.store import manifest
 from emoact.store.keys import unit_key
 from emoact.store.layout import ResultsRoot
@@ -89,20 +89,15 @@ def verify_files(
             on_file(path)
         entry = paths.get(path)
         if path not in present and entry is not None:
-            findings.append(
-                _error(
-                    "file_missing",
-                    path,
-                    f"it was saved by run {entry.run_id} ({entry.size:,} bytes) and is not there",
-                    "Restore it from a copy, or extract the unit again.",
-                )
-            )
+            said = f"it was saved by run {entry.run_id} ({entry.size:,} bytes) and is not there"
+            remedy = "Restore it from a copy, or extract the unit again."
+            findings.append(_finding("file_missing", path, said, remedy))
             continue
         try:
             n_bytes += path.stat().st_size
             findings += _check_record(path, entry)
         except OSError as error:
-            findings.append(_error("file_refused", path, f"it cannot be read: {error.strerror}"))
+            findings.append(_finding("file_refused", path, f"it cannot be read: {error.strerror}"))
             continue
         findings += _check_twins(path)
         verified = store_of(path).verify(path)
@@ -132,34 +127,34 @@ def is_ok(findings: tuple[Finding, ...]) -> bool:
     return all(finding.severity == "note" for finding in findings)
 
 
-def _error(code: str, where: str | Path, message: str, remedy: str = _AGAIN) -> Finding:
-    return Finding(code=code, severity="error", where=str(where), message=message, remedy=remedy)
+def _finding(
+    code: str,
+    where: str | Path,
+    message: str,
+    remedy: str = _AGAIN,
+    *,
+    severity: Severity = "error",
+) -> Finding:
+    return Finding(code=code, severity=severity, where=str(where), message=message, remedy=remedy)
 
 
 def _refused(code: str, path: Path, error: EmoactError) -> Finding:
-    return _error(code, path, error.message, error.remedy or _AGAIN)
+    return _finding(code, path, error.message, error.remedy or _AGAIN)
 
 
 def _check_record(path: Path, entry: ManifestEntry | None) -> Iterator[Finding]:
     if entry is None:
-        yield Finding(
-            code="unrecorded",
-            severity="note",
-            where=str(path),
-            message="no run acknowledged this file, so its content cannot be checked by hash",
-        )
+        message = "no run acknowledged this file, so its content cannot be checked by hash"
+        yield _finding("unrecorded", path, message, "", severity="note")
         return
     size = path.stat().st_size
     if size != entry.size:
-        yield _error("size_mismatch", path, f"it has {size:,} bytes; {entry.size:,} were saved")
+        yield _finding("size_mismatch", path, f"it has {size:,} bytes; {entry.size:,} were saved")
         return
     sha256 = hash_of(path)
     if sha256 != entry.sha256:
-        yield _error(
-            "hash_mismatch",
-            path,
-            f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved",
-        )
+        message = f"its SHA-256 is {sha256[:16]}...; {entry.sha256[:16]}... was saved"
+        yield _finding("hash_mismatch", path, message)
 
 
 def _check_twins(path: Path) -> Iterator[Finding]:
@@ -168,13 +163,9 @@ def _check_twins(path: Path) -> Iterator[Finding]:
     names = [unit_file_name(named[0], store.suffix) for store in STORES] if named else []
     there = [name for name in names if is_there(path.parent / name)]
     if len(there) > 1 and path.name == there[0]:
-        yield Finding(
-            code="several_formats",
-            severity="note",
-            where=str(path),
-            message=f"{', '.join(there[1:])} holds the same unit; {path.name} is read",
-            remedy="Remove the file that is not wanted.",
-        )
+        message = f"{', '.join(there[1:])} holds the same unit; {path.name} is read"
+        remedy = "Remove the file that is not wanted."
+        yield _finding("several_formats", path, message, remedy, severity="note")
 
 
 def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iterator[Finding]:
@@ -185,18 +176,12 @@ def _check_identity(path: Path, unit: Unit, entry: ManifestEntry | None) -> Iter
     computed = unit_key(entry.configuration, list(unit.tokens))
     for name, key in (("metadata.provenance.unit_key", stated), ("tokens", computed)):
         if key is not None and key != entry.key:
-            yield _error(
-                "key_mismatch",
-                f"{path}: {name}",
-                f"it belongs to the unit key {str(key)[:16]}...; the manifest has "
-                f"{entry.key[:16]}...",
-            )
+            said, known = f"{str(key)[:16]}...", f"{entry.key[:16]}..."
+            message = f"it belongs to the unit key {said}; the manifest has {known}"
+            yield _finding("key_mismatch", f"{path}: {name}", message)
     if unit.model_name != entry.model:
-        yield _error(
-            "model_mismatch",
-            f"{path}: metadata.model_name",
-            f"it is {unit.model_name!r}; the manifest has {entry.model!r}",
-        )
+        message = f"it is {unit.model_name!r}; the manifest has {entry.model!r}"
+        yield _finding("model_mismatch", f"{path}: metadata.model_name", message)
 
 
 def _check_summaries(root: ResultsRoot, path: Path) -> Iterator[Finding]:
@@ -206,17 +191,13 @@ def _check_summaries(root: ResultsRoot, path: Path) -> Iterator[Finding]:
         try:
             kept = open_summary(summary, sha256=sha256)
         except UnusableError as error:
-            yield Finding(
-                code="summary_damaged",
-                severity="warning",
-                where=str(summary),
-                message=f"the summary of {path.name} is not used ({error})",
-                remedy="It is written again when a page or `emoact norms` needs it.",
-            )
+            message = f"the summary of {path.name} is not used ({error})"
+            remedy = "It is written again when a page or `emoact norms` needs it."
+            yield _finding("summary_damaged", summary, message, remedy, severity="warning")
             continue
         changed = differences_of(kept, measure_file(path))
         if changed:
-            yield _error(
+            yield _finding(
                 "summary_differs",
                 summary,
                 f"{changed[0]} is not what {path.name} holds ({len(changed)} arrays or fields)",
@@ -251,7 +232,7 @@ def _check_sum(path: Path, unit: Unit) -> Iterator[Finding]:
             if not error <= worst:
                 worst, where = error, f"layer {layer}, sample {sample}"
     if not worst <= ADDITIVITY:
-        yield _error(
+        yield _finding(
             "not_additive",
             f"{path}: {where}",
             f"{' + '.join(['resid_pre', *sorted(parts)])} differs from the next resid_pre "
