@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from emoact.schema import Precision
-from emoact.store.convert import arrays_of, write_as
+from emoact.store.convert import UnitArrays, write_as
 from emoact.store.protocol import STORES, PooledStore, Store, unit_file_name
 from emoact.store.unit import Unit
 
@@ -65,7 +65,7 @@ def _bench(store: Store, precision: Precision, units: Sequence[Unit]) -> StoreRe
     for unit in units:
         size, error = _measure(store, precision, unit, seconds)
         sizes.append(size)
-        floats.append(arrays_of(unit).layout.n_bytes)
+        floats.append(UnitArrays(unit).layout.n_bytes)
         errors.append(error)
     rates = {
         name: statistics.median(size / each / 1e6 for size, each in zip(floats, own, strict=True))

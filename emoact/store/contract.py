@@ -76,19 +76,16 @@ def has_values(value: object) -> bool:
 def _check_flag(
     site: sites.Site, present: bool, metadata: Mapping[str, Any], findings: Findings
 ) -> None:
-    flag, key = site.flag, site.key
-    said = metadata.get(flag) if flag else None
-    if flag is None or not isinstance(said, bool | np.bool_) or bool(said) == present:
+    said, where = metadata.get(site.flag or ""), f"metadata.{site.flag}"
+    if not site.flag or not isinstance(said, bool | np.bool_) or bool(said) == present:
         return
     if present:
-        findings.warning("flag", f"metadata.{flag}", f"it is False, but {key} is there")
+        findings.warning("flag", where, f"it is False, but {site.key} is there")
+    elif site.is_saved:
+        findings.error("flag", where, f"it is True, but {site.key} is missing")
     else:
         # Other people's files say "attention" of any output of attention, patterns or not.
-        said_where, missing = f"metadata.{flag}", f"it is True, but {key} is missing"
-        if site.is_saved:
-            findings.error("flag", said_where, missing)
-        else:
-            findings.warning("flag", said_where, missing, REPAIR)
+        findings.warning("flag", where, f"it is True, but {site.key} is missing", REPAIR)
 
 
 def _check_content(
@@ -97,22 +94,17 @@ def _check_content(
     content = spans_from(lengths, integer(metadata.get("content_start", 1)) or 0)
     for name in ("content_spans", "response_spans"):
         if metadata.get(name) is not None and not _are_spans(metadata[name], lengths):
-            findings.error(
-                name,
-                f"metadata.{name}",
-                f"{len(lengths):,} pairs of positions are needed, each within its prompt",
-            )
+            needed = f"{len(lengths):,} pairs of positions are needed, each within its prompt"
+            findings.error(name, f"metadata.{name}", needed)
             return
     if metadata.get("content_spans") is not None:
         content = tuple((start, stop) for start, stop in metadata["content_spans"])
     _check_responses(metadata, content, findings)
     for sample, (start, stop) in enumerate(content):
         if stop <= start:
+            there = f"{lengths[sample]} position(s), content starts at {start}"
             findings.warning(
-                "no_content",
-                f"tokens[{sample}]",
-                f"{lengths[sample]} position(s), content starts at {start}: nothing is left to "
-                "look at",
+                "no_content", f"tokens[{sample}]", f"{there}: nothing is left to look at"
             )
 
 
@@ -128,20 +120,14 @@ def _check_responses(
         or not all(isinstance(text, str) for text in texts)
         or len(texts) != len(spans)
     ):
-        findings.error(
-            "responses",
-            "metadata.responses",
-            f"{len(content):,} texts are needed, and metadata.response_spans with them",
-        )
+        needed = f"{len(content):,} texts are needed, and metadata.response_spans with them"
+        findings.error("responses", "metadata.responses", needed)
         return
     for sample, ((_, stop), (first, end)) in enumerate(zip(content, spans, strict=True)):
         if not stop <= first < end:
-            findings.error(
-                "response_spans",
-                f"metadata.response_spans[{sample}]",
-                f"it is {first} to {end}; positions behind the text, which ends at {stop}, are "
-                "needed",
-            )
+            needed = f"positions behind the text, which ends at {stop}, are needed"
+            where = f"metadata.response_spans[{sample}]"
+            findings.error("response_spans", where, f"it is {first} to {end}; {needed}")
 
 
 def _are_spans(spans: object, lengths: tuple[int, ...]) -> bool:
@@ -192,28 +178,22 @@ def _check_tokens(
     if tokens is None or strings is None:
         return ()
     lengths = []
-    for sample, value in enumerate(tokens):
-        ids = token_array(value)
+    for sample, (value, texts) in enumerate(zip(tokens, strings, strict=True)):
+        ids, where = token_array(value), f"tokens[{sample}]"
         if ids is None or not ids.size:
-            where = f"tokens[{sample}]"
             findings.error("tokens", where, "integers of shape [pos] are needed")
             return ()
         lengths.append(ids.size)
         if ids.min() < 0 or ids.max() >= vocabulary:
-            findings.warning(
-                "token_range", f"tokens[{sample}]", f"an id is outside 0 to {vocabulary - 1:,}"
-            )
+            findings.warning("token_range", where, f"an id is outside 0 to {vocabulary - 1:,}")
         if isinstance(value, np.ndarray) and value.ndim == 2:
-            findings.note("tokens_row", f"tokens[{sample}]", "it is [1, pos] instead of [pos]")
-        texts = strings[sample]
+            findings.note("tokens_row", where, "it is [1, pos] instead of [pos]")
+        where = f"token_strings[{sample}]"
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-            findings.error("token_strings", f"token_strings[{sample}]", "a list of str is needed")
+            findings.error("token_strings", where, "a list of str is needed")
         elif len(texts) != ids.size:
-            findings.error(
-                "token_strings",
-                f"token_strings[{sample}]",
-                f"{len(texts):,} strings for {ids.size:,} tokens",
-            )
+            said = f"{len(texts):,} strings for {ids.size:,} tokens"
+            findings.error("token_strings", where, said)
     return tuple(lengths)
 
 
@@ -224,9 +204,8 @@ def _check_labels(payload: dict[Any, Any], metadata: Mapping[str, Any], findings
         if not isinstance(label, str):
             findings.error("labels", where, "a str is needed")
         elif label != metadata["emotion_label"]:
-            findings.warning(
-                "labels_differ", where, f"it is not {metadata['emotion_label']!r} as metadata says"
-            )
+            said = f"it is not {metadata['emotion_label']!r} as metadata says"
+            findings.warning("labels_differ", where, said)
 
 
 def _listed(
@@ -259,9 +238,14 @@ def _check_site(site: sites.Site, value: object, geometry: _Geometry, findings: 
 def _check_samples(
     where: str, value: object, site: sites.Site, geometry: _Geometry, findings: Findings
 ) -> None:
-    samples = _one_per_sample(where, value, geometry, findings)
+    n_samples = len(geometry.lengths)
+    samples: Sequence[Any] = value if isinstance(value, list | tuple) else ()
+    if len(samples) != n_samples:
+        said = f"{len(samples):,} entries" if samples is value else "no list"
+        findings.error("samples", where, f"{said}; {n_samples:,} samples are needed")
+        return
     # A file does not say how many heads there are, or how wide: the first array of a layer does.
-    found = getattr(samples[0], "shape", ()) if samples else ()
+    found = getattr(samples[0], "shape", ())
     sizes = {"head": 1, "d_head": 1, **dict(zip(site.shape.split(), found, strict=False))}
     shapes = {
         length: site.array_shape(
@@ -269,21 +253,10 @@ def _check_samples(
         )
         for length in set(geometry.lengths)
     }
-    for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=False)):
+    for sample, (array, length) in enumerate(zip(samples, geometry.lengths, strict=True)):
         usual = type(array) is np.ndarray and array.dtype == np.float32
         if not usual or array.shape != shapes[length] or not array.flags.c_contiguous:
             _describe(f"{where}[{sample}]", array, shapes[length], findings)
-
-
-def _one_per_sample(
-    where: str, value: object, geometry: _Geometry, findings: Findings
-) -> Sequence[Any]:
-    n_samples = len(geometry.lengths)
-    if isinstance(value, list | tuple) and len(value) == n_samples:
-        return value
-    found = f"{len(value):,} entries" if isinstance(value, list | tuple) else "no list"
-    findings.error("samples", where, f"{found}; {n_samples:,} samples are needed")
-    return ()
 
 
 def _describe(where: str, array: object, shape: tuple[int, ...], findings: Findings) -> None:

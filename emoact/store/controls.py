@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Float32
@@ -114,12 +115,12 @@ class UnitControls:
         found = {}
         for site in self.settings.sites:
             kept = self.unit.pooled.get((site, self.settings.pooling))
-            if kept is not None:
-                n_samples, n_layers, width = kept().shape
-                found[site] = (n_samples, n_layers, width)
-                continue
-            layers = self.unit.site(site)
-            found[site] = (self.unit.n_samples, len(layers), vectors(layers[0][0]).shape[1])
+            if kept is None:
+                layers = self.unit.site(site)
+                n_layers, width = len(layers), vectors(layers[0][0]).shape[1]
+            else:
+                _, n_layers, width = kept().shape
+            found[site] = (self.unit.n_samples, n_layers, width)
         return found
 
     @property
@@ -133,11 +134,12 @@ class UnitControls:
 
     def absent(self) -> tuple[str, ...]:
         """Data sets without a file of the right size; contents are not looked at."""
-        return tuple(name for name in self.settings.names if not self._is_there(name))
-
-    def _is_there(self, name: str) -> bool:
-        path = self.path(name)
-        return path.is_file() and path.stat().st_size > self.n_bytes
+        paths = ((name, self.path(name)) for name in self.settings.names)
+        return tuple(
+            name
+            for name, path in paths
+            if not (path.is_file() and path.stat().st_size > self.n_bytes)
+        )
 
     def read(self, name: str) -> dict[SiteName, Pooled]:
         """The vectors of one data set, mapped from the file: 21 of them would fill the memory.
@@ -150,14 +152,13 @@ class UnitControls:
             raise _refused(path, "it is missing")
         try:
             with open_regular(path, follow=False) as file:
-                size = int.from_bytes(file.read(8), "little")
-                header = parsed(file.read(min(size, _LONGEST_HEADER)))
+                header, start = _header(file)
             found: dict[SiteName, np.ndarray] = {
                 site: np.memmap(
                     path,
                     dtype=np.float32,
                     mode="r",
-                    offset=8 + size + int(header[site]["data_offsets"][0]),
+                    offset=start + int(header[site]["data_offsets"][0]),
                     shape=self.shapes[site],
                 )
                 for site in self.settings.sites
@@ -201,8 +202,7 @@ def damage_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     with open_regular(path, follow=False) as file:
-        start = 8 + int.from_bytes(file.read(8), "little")
-        header = parsed(file.read(min(start - 8, _LONGEST_HEADER)))
+        header, start = _header(file)
         stated = header["__metadata__"]["sha256"]
         written = [header[site] for site in in_order(header)]
         n_bytes = os.fstat(file.fileno()).st_size - start
@@ -218,6 +218,12 @@ def damage_of(path: Path) -> str:
             for at in range(begin, end, _CHUNK):
                 digest.update(file.read(min(_CHUNK, end - at)))
     return "" if stated == digest.hexdigest() else "its content is not what was written"
+
+
+def _header(file: BinaryIO) -> tuple[Any, int]:
+    """Header of a safetensors file, and the position of the first array."""
+    size = int.from_bytes(file.read(8), "little")
+    return parsed(file.read(min(size, _LONGEST_HEADER))), 8 + size
 
 
 def _digest(arrays: Mapping[SiteName, Pooled]) -> str:

@@ -17,7 +17,7 @@ from emoact.sites import SiteName
 from emoact.store.keys import stored_key
 from emoact.store.protocol import Store, Written, find_store, unit_file_name
 from emoact.store.reading import read
-from emoact.store.shard import Activations, ShardLayout
+from emoact.store.shard import ShardLayout
 from emoact.store.unit import Unit
 
 
@@ -57,7 +57,13 @@ def convert(
             f"{source} keeps pooled vectors only; no other format can be made of them",
             remedy="Extract the unit again with --keep all.",
         )
-    _check_values(unit)
+    wide = [note for note in unit.notes if note.code == "stored_as_float64"]
+    if wide:
+        raise RequestError(
+            f"{unit.path}: {wide[0].where} is float64; files of emoact hold float32, so that "
+            "converting it would change values",
+            remedy="Save it as float32 first, if that is exact enough.",
+        )
     held = precision_in(unit)
     asked = held if precision is None else precision
     if MANTISSA_BITS[asked] > MANTISSA_BITS[held]:
@@ -76,7 +82,7 @@ def write_as(store: Store, target: Path, unit: Unit, precision: Precision) -> Wr
     """Write a unit into a new file of a store."""
     return store.write(
         target,
-        shard=arrays_of(unit),
+        shard=UnitArrays(unit),
         tokens=list(unit.tokens),
         token_strings=[list(strings) for strings in unit.token_strings],
         labels=list(unit.labels),
@@ -90,31 +96,15 @@ def precision_in(unit: Unit) -> Precision:
     return next((name for name in MANTISSA_BITS if name == stated), "lossless")
 
 
-def _check_values(unit: Unit) -> None:
-    wide = [note for note in unit.notes if note.code == "stored_as_float64"]
-    if wide:
-        raise RequestError(
-            f"{unit.path}: {wide[0].where} is float64; files of emoact hold float32, so that "
-            "converting it would change values",
-            remedy="Save it as float32 first, if that is exact enough.",
-        )
-
-
-def arrays_of(unit: Unit) -> Activations:
+class UnitArrays:
     """The arrays of a unit as a store's `write` reads them."""
-    return _UnitArrays(unit)
-
-
-class _UnitArrays:
-    """A unit in place of a shard."""
 
     def __init__(self, unit: Unit) -> None:
         self._layers = {name: unit.site(name) for name in unit.sites}
         sizes = dict[str, int]()
         for name, layers in self._layers.items():
             dimensions = sites.site(name).shape.split()
-            for samples in layers[:1]:
-                sizes |= dict(zip(dimensions, samples[0].shape, strict=True))
+            sizes |= dict(zip(dimensions, layers[0][0].shape, strict=True))
         self.layout = ShardLayout(
             sites=tuple(self._layers),
             n_layers=unit.n_layers,

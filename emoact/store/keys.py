@@ -81,10 +81,9 @@ def unit_key(configuration: Mapping[str, Any], tokens: Sequence[Int64[np.ndarray
     """
     values = {name: value for name, value in configuration.items() if name not in STORED}
     stored = {name: value for name, value in configuration.items() if name in STORED}
-    canonical = _canonical(values)
     digest = hashlib.sha256()
     # Every part is preceded by its length, so that no two inputs give the same bytes.
-    for part in (canonical.encode(), *(ids.astype("<i8").tobytes() for ids in tokens)):
+    for part in (_canonical(values).encode(), *(ids.astype("<i8").tobytes() for ids in tokens)):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return stored_key(digest.hexdigest(), stored)

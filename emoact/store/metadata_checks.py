@@ -126,26 +126,17 @@ def _check_count(field: str, metadata: Mapping[str, Any], findings: Findings) ->
     value = integer(metadata.get(field))
     if value is None or not 1 <= value < _MAX_COUNT:
         found = metadata.get(field)
-        shown = (
-            f"{found!r:.40}"
-            if isinstance(found, str | int | float | None)
-            else type(found).__name__
-        )
-        findings.error(
-            "metadata_count",
-            f"metadata.{field}",
-            f"it is {shown}; a positive whole number is needed",
-        )
+        simple = isinstance(found, str | int | float | None)
+        shown = f"{found!r:.40}" if simple else type(found).__name__
+        said = f"it is {shown}; a positive whole number is needed"
+        findings.error("metadata_count", f"metadata.{field}", said)
 
 
 def _check_names(metadata: Mapping[str, Any], findings: Findings) -> None:
     name = metadata.get("model_name")
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or not _printable(name):
-        findings.error(
-            "model_name",
-            "metadata.model_name",
-            f"a printable name of 1 to {_MAX_NAME} characters is needed",
-        )
+        needed = f"a printable name of 1 to {_MAX_NAME} characters is needed"
+        findings.error("model_name", "metadata.model_name", needed)
     label = metadata.get("emotion_label")
     try:
         normal = check_emotion(label) if isinstance(label, str) else None
@@ -168,12 +159,8 @@ def _check_additions(metadata: Mapping[str, Any], findings: Findings) -> None:
         findings.error("content_start", "metadata.content_start", "0 or 1 is needed (0: no BOS)")
     n_samples = integer(metadata["n_samples"]) or 0
     if metadata.get("prompts") is not None and prompts_of(metadata, n_samples) is None:
-        findings.warning(
-            "prompts",
-            "metadata.prompts",
-            f"it is not a list of {n_samples:,} prompts with a text each; it is ignored",
-            REPAIR,
-        )
+        said = f"it is not a list of {n_samples:,} prompts with a text each; it is ignored"
+        findings.warning("prompts", "metadata.prompts", said, REPAIR)
     named, known = metadata.get("sites"), sites.site_names()
     if named is not None and (
         not isinstance(named, list | tuple)
@@ -203,11 +190,8 @@ def _check_provenance(metadata: Mapping[str, Any], provenance: object, findings:
         return
     missing = missing_fields(provenance)
     if missing:
-        findings.warning(
-            "provenance_incomplete",
-            "metadata.provenance",
-            f"it lacks {', '.join(missing)}: the configuration counts as unknown",
-        )
+        said = f"it lacks {', '.join(missing)}: the configuration counts as unknown"
+        findings.warning("provenance_incomplete", "metadata.provenance", said)
     _check_said_twice("model_name", provenance.get("model_name"), metadata, findings)
     _check_said_twice("sites", provenance.get("sites"), metadata, findings)
     bos = provenance.get("bos")

@@ -67,7 +67,8 @@ class ShardLayout:
 
         A row is a position, and of a site whose first dimension is another one it is one number.
         """
-        rows = [self._rows_of(name, sample) for sample in range(self.n_samples)]
+        width = math.prod(self.row_shape(name))
+        rows = [math.prod(self.shape(name, sample)) // width for sample in range(self.n_samples)]
         return np.concatenate([[0], np.cumsum(rows, dtype=np.int64)]).astype(np.int64)
 
     def shape(self, name: SiteName, sample: int) -> tuple[int, ...]:
@@ -81,9 +82,6 @@ class ShardLayout:
     def tensor_shape(self, name: SiteName) -> tuple[int, ...]:
         """Shape of the tensor that holds all samples of one layer."""
         return (int(self.offsets(name)[-1]), *self.row_shape(name))
-
-    def _rows_of(self, name: SiteName, sample: int) -> int:
-        return math.prod(self.shape(name, sample)) // math.prod(self.row_shape(name))
 
     def _shape_of(self, name: SiteName, length: int) -> tuple[int, ...]:
         return site(name).array_shape(

@@ -198,8 +198,7 @@ class Unit:
     @property
     def content_spans(self) -> tuple[Span, ...] | None:
         """Positions of each prompt's text among others; None where it is all but the BOS."""
-        spans = self.metadata.get("content_spans")
-        return None if spans is None else tuple((int(start), int(stop)) for start, stop in spans)
+        return self._spans("content_spans")
 
     @property
     def content(self) -> tuple[Span, ...]:
@@ -209,7 +208,10 @@ class Unit:
     @property
     def response_spans(self) -> tuple[Span, ...] | None:
         """Positions that the model wrote behind each prompt; None where it was not asked to."""
-        spans = self.metadata.get("response_spans")
+        return self._spans("response_spans")
+
+    def _spans(self, name: str) -> tuple[Span, ...] | None:
+        spans = self.metadata.get(name)
         return None if spans is None else tuple((int(start), int(stop)) for start, stop in spans)
 
     @property
@@ -231,15 +233,8 @@ class Unit:
 
     def without_prompts(self) -> Unit:
         """The unit but for its prompts, tokens and strings, which may be very many."""
-        return replace(
-            self,
-            tokens=(),
-            token_strings=(),
-            labels=(),
-            metadata={
-                name: self.metadata[name] for name in self.metadata if name not in OF_PROMPTS
-            },
-        )
+        kept = {name: value for name, value in self.metadata.items() if name not in OF_PROMPTS}
+        return replace(self, tokens=(), token_strings=(), labels=(), metadata=kept)
 
     @property
     def provenance(self) -> Mapping[str, Any] | None:
