@@ -217,7 +217,7 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
     """Reader of a dataclass; made once, as one file can hold 100,000 of them."""
     hints, fields = typing.get_type_hints(cls), dataclasses.fields(cls)
     known = {field.name for field in fields}
-    readers = [(field.name, _reader(hints[field.name])) for field in fields]
+    readers = [(field.name, f".{field.name}", _reader(hints[field.name])) for field in fields]
     missing = (dataclasses.MISSING, dataclasses.MISSING)
     needed = [f.name for f in fields if (f.default, f.default_factory) == missing]
 
@@ -229,8 +229,8 @@ def _object(cls: type, ignore_unknown: bool) -> Callable[[Any], Any]:
         for name in needed:
             if name not in value:
                 raise _MisfitError(": this field is missing", f".{name}")
-        stated = ((name, f".{name}", one, value[name]) for name, one in readers if name in value)
-        return cls(**_each(stated))
+        given = ((name, at, one, value[name]) for name, at, one in readers if name in value)
+        return cls(**_each(given))
 
     return read
 
