@@ -16,7 +16,11 @@ from emoact.errors import EmoactError
 from emoact.store.locks import FOLDER_FLAGS, acquire, create_locked, make_folder, remove_if_stale
 
 _TEMPORARY = re.compile(r"\.emoact-[0-9a-f]{16}\.tmp")
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_ROOM = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file is larger than the system allows",
+}
 _NOT_ALLOWED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -187,14 +191,9 @@ def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) 
     code = error.errno
     said = f"{os.strerror(code)} ({errno.errorcode.get(code, code)})" if code else str(error)
     if code in _NO_ROOM:
-        wanted = f"{need:,} bytes are needed and " if need else ""
+        why, wanted = _NO_ROOM[code], f"{need:,} bytes are needed and " if need else ""
         free = free_bytes(path)
         room = f"{free:,} bytes are free" if free is not None else "the free space is unknown"
-        why = {
-            errno.ENOSPC: "the disk is full",
-            errno.EDQUOT: "the quota is used up",
-            errno.EFBIG: "the file is larger than the system allows",
-        }[code]
         return EmoactError(
             f"{os.fspath(path)}: {why}: {wanted}{room}; {said}. The previous file is unchanged",
             remedy=(

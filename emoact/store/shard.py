@@ -11,7 +11,7 @@ from jaxtyping import Float32, Int64
 
 from emoact.sites import SiteName, site, site_names
 
-_ITEM_SIZE = 4
+ITEM_SIZE = 4
 """Bytes of one number of an activation."""
 
 
@@ -54,7 +54,7 @@ class ShardLayout:
     def n_bytes(self) -> int:
         """Bytes that the activations take."""
         return sum(
-            len(self.layers(name)) * math.prod(self.tensor_shape(name)) * _ITEM_SIZE
+            len(self.layers(name)) * math.prod(self.tensor_shape(name)) * ITEM_SIZE
             for name in self.sites
         )
 

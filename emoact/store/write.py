@@ -22,12 +22,10 @@ from emoact.sites import Site, SiteName
 from emoact.store import pickle_opcodes as opcodes
 from emoact.store.atomic import NewFile, check_room
 from emoact.store.protocol import Written
-from emoact.store.shard import Activations, ShardLayout
+from emoact.store.shard import ITEM_SIZE, Activations, ShardLayout
 
 _NO_ALLOCATION = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _BLOCK = 1 << 20
-_ITEM_SIZE = 4
-"""Bytes of one number of an activation."""
 
 
 def write_unit(
@@ -50,22 +48,11 @@ def write_unit(
     words = _Words.of(shard.layout.lengths, tokens, token_strings, labels, metadata)
     if isinstance(shard, UnitFile) and shard.is_for(Path(target), words):
         return shard.put_in_place(words)
-    with _laid_out(target, shard.layout, words) as file:
+    with contextlib.closing(UnitFile(target, shard.layout, words)) as file:
         for site, layer in file.places:
             for sample in range(shard.layout.n_samples):
                 file.put(site, layer, sample, shard.rows(site, layer, sample))
         return file.put_in_place(words)
-
-
-@contextlib.contextmanager
-def _laid_out(
-    target: str | os.PathLike[str], layout: ShardLayout, words: _Words
-) -> Iterator[UnitFile]:
-    file = UnitFile(target, layout, words)
-    try:
-        yield file
-    finally:
-        file.discard()
 
 
 def lay_out(
@@ -86,7 +73,7 @@ def lay_out(
             written.
     """
     words = _Words.of(layout.lengths, tokens, token_strings, labels, metadata)
-    return _laid_out(target, layout, words)
+    return contextlib.closing(UnitFile(target, layout, words))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +98,14 @@ class _Words:
             EmoactError: They do not fit together, or hold other than plain values.
         """
         check_parts(lengths, tokens, token_strings, labels)
-        pieces = [opcodes.text("tokens") + opcodes.LIST + opcodes.MARK]
-        pieces += [opcodes.token_tensor(ids, first=not at) for at, ids in enumerate(tokens)]
-        pieces.append(opcodes.LIST_END)
         fields = {"token_strings": [list(row) for row in token_strings], "labels": list(labels)}
-        for name, value in fields.items():
-            pieces.append(opcodes.text(name) + opcodes.plain(value, name))
-        pieces.append(opcodes.text("metadata"))
+        pieces = (
+            opcodes.text("tokens") + opcodes.LIST + opcodes.MARK,
+            *(opcodes.token_tensor(ids, first=not at) for at, ids in enumerate(tokens)),
+            opcodes.LIST_END,
+            *(opcodes.text(name) + opcodes.plain(each, name) for name, each in fields.items()),
+            opcodes.text("metadata"),
+        )
         return cls(known=b"".join(pieces), metadata=opcodes.plain(dict(metadata), "metadata"))
 
 
@@ -153,7 +141,7 @@ class UnitFile:
             for position, text in texts.items():
                 self._write([text], position)
         except BaseException:
-            self.discard()
+            self.close()
             raise
 
     @property
@@ -161,7 +149,7 @@ class UnitFile:
         """Site and layer of all arrays, in the order of the file."""
         return tuple(self._starts)
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """Remove the file, unless it is in place."""
         self._file.discard()
 
@@ -251,7 +239,7 @@ class UnitFile:
         is_first = sample == 0 and (site, layer) == next(iter(self._starts))
         # Few different ones, which are remembered.
         before = opcodes.array_start(shape, position=start % opcodes.ALIGNMENT, first=is_first)
-        return start, before, math.prod(shape) * _ITEM_SIZE
+        return start, before, math.prod(shape) * ITEM_SIZE
 
     def _check_put(self, site: SiteName, layer: int, sample: int) -> None:
         if self._missing[site, layer][sample]:
@@ -324,16 +312,14 @@ def _site_parts(layout: ShardLayout, site: Site) -> Iterator[bytes | tuple[SiteN
 def _allocate(descriptor: int, size: int) -> None:
     """Reserve the space, so that a full disk is found before the work starts."""
     try:
-        os.posix_fallocate(descriptor, 0, size)
+        return os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
         if error.errno not in _NO_ALLOCATION:
             raise
     except AttributeError:  # macOS
         pass
-    else:
-        return
     check_room(descriptor, size)
-    os.ftruncate(descriptor, size)
+    return os.ftruncate(descriptor, size)
 
 
 def check_parts(
