@@ -98,11 +98,7 @@ class Columns:
     judged: bool = False
 
     def __call__(
-        self,
-        name: str,
-        definition: str,
-        compute: Callable[[Any], Any] | None = None,
-        **facts: Any,
+        self, name: str, definition: str, compute: Callable[[Any], Any] | None = None, **facts: Any
     ) -> Measure:
         """One column; `compute` maps the source of a cell to the values, by default its `name`."""
         return Measure(

@@ -24,10 +24,7 @@ class Packed(Sequence[T]):
     """
 
     def __init__(
-        self,
-        rows: Iterable[T],
-        write: Callable[[T], Iterable[str | None]],
-        read: Callable[..., T],
+        self, rows: Iterable[T], write: Callable[[T], Iterable[str | None]], read: Callable[..., T]
     ) -> None:
         self._texts, self._edges, self._read = bytearray(), array("q", [0]), read
         for row in rows:

@@ -114,11 +114,7 @@ def _parity(
 
 
 def _print(
-    report: FilesReport,
-    findings: tuple[Finding, ...],
-    parity: list[ParityResult],
-    *,
-    ok: bool,
+    report: FilesReport, findings: tuple[Finding, ...], parity: list[ParityResult], *, ok: bool
 ) -> None:
     for finding in findings:
         print_line(f"{finding.severity}: {finding.where}: {finding.message}")

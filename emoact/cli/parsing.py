@@ -167,10 +167,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "--seed": {"type": _seed, "default": 0, "help": "seed of all draws"},
     "--run-id": {"metavar": "ID", "help": "name of the run (default: made from the time)"},
-    "--detach": {
-        "action": "store_true",
-        "help": "print the run's id and return without waiting",
-    },
+    "--detach": {"action": "store_true", "help": "print the run's id and return without waiting"},
     "--allow-pickle-weights": {
         "action": "store_true",
         "help": "load weights stored as pickles, which can run code; only if you trust them",

@@ -57,9 +57,7 @@ def _view(arguments: argparse.Namespace) -> int:
     view = views[arguments.name]
     saved = read_analysis(arguments.results, arguments.analysis)
     source = Analysed(
-        saved=saved,
-        read=saved.table,
-        texts=lambda model: texts_in(arguments.results, saved, model),
+        saved=saved, read=saved.table, texts=lambda model: texts_in(arguments.results, saved, model)
     )
     choice = checked_choice(view, source, _asked(arguments.choice))
     shown = view.show(source, choice)

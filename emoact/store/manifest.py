@@ -150,11 +150,7 @@ def unit_state(root: ResultsRoot, folder: str, emotion: str, *, key: str) -> Uni
 
 @contextlib.contextmanager
 def unit_lock(
-    root: ResultsRoot,
-    folder: str,
-    emotion: str,
-    *,
-    while_waiting: Callable[[], None] | None = None,
+    root: ResultsRoot, folder: str, emotion: str, *, while_waiting: Callable[[], None] | None = None
 ) -> Iterator[None]:
     """Keep other runs from this unit, from before its state is looked at until it is recorded.
 

@@ -91,8 +91,7 @@ def remote_of(root: ResultsRoot) -> Remote | None:
         url = read_json(mark, limit=LARGEST_RECORD)["url"]
     except (RequestError, LookupError, TypeError) as error:
         raise EmoactError(
-            f"{mark} cannot be read: {error}",
-            remedy="Remove the folder; it is a copy.",
+            f"{mark} cannot be read: {error}", remedy="Remove the folder; it is a copy."
         ) from error
     return Remote(root, str(url))
 

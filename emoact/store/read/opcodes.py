@@ -17,12 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from emoact.store.read import numpy_values, torch_storages
-from emoact.store.read.limits import (
-    EAGER_TEXT_BYTES,
-    MAX_GLOBAL_LINE,
-    MAX_INTEGER_BYTES,
-    Refused,
-)
+from emoact.store.read.limits import EAGER_TEXT_BYTES, MAX_GLOBAL_LINE, MAX_INTEGER_BYTES, Refused
 from emoact.store.read.machine import Machine, Stopped, decode, name_of
 from emoact.store.read.tokens import GLOBALS, ArrayCell, DTypeCell, Global, Text
 

@@ -114,8 +114,7 @@ def rebuild_tensor(args: tuple[Any, ...]) -> Leaf:
     """
     if len(args) != 6:
         raise Refused(
-            "a tensor that is not plain (conjugate or negative views, other types)",
-            remedy=_ON_CPU,
+            "a tensor that is not plain (conjugate or negative views, other types)", remedy=_ON_CPU
         )
     storage, offset, size, stride, requires_grad, hooks = args
     if type(storage) is not StorageCell:
