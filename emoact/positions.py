@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int64
@@ -72,26 +72,24 @@ def pool_sample(
         RequestError: Another pooling is asked for.
     """
     sample = vectors(sample)
-    start, stop = (1, len(sample)) if content is None else content
-    if pooling == "last":
-        chosen = sample[max(start, stop - 1) : stop]
-    elif pooling == "mean_content":
-        chosen = sample[start:stop]
-    elif pooling == "last_template":
-        end = len(sample) if response is None else response[0]
-        chosen = sample[max(0, end - 1) : end]
-    elif pooling == "mean_response":
-        chosen = sample[slice(*(response or (0, 0)))]
-    elif pooling == "mean_all":
-        chosen = sample
-    elif pooling == "mean_typical":
+    if pooling == "mean_typical":
         raise RequestError(
             "pooling is mean_typical, which leaves out positions that are massive at any layer; "
             "one prompt at one layer cannot tell them",
             remedy="Take --pooling mean_content.",
         )
-    else:
+    start, stop = content or (1, len(sample))
+    end = response[0] if response else len(sample)
+    spans: Mapping[str, Span] = {
+        "mean_content": (start, stop),
+        "last": (max(start, stop - 1), stop),
+        "mean_all": (0, len(sample)),
+        "last_template": (max(0, end - 1), end),
+        "mean_response": response or (0, 0),
+    }
+    if pooling not in spans:
         raise RequestError(f"pooling is {pooling!r}; allowed are {', '.join(POOLINGS)}")
+    chosen = sample[slice(*spans[pooling])]
     if not len(chosen):
         return np.full(sample.shape[1], math.nan, dtype=np.float32)
     # Infinities of both signs may meet; the NaN that follows is what the reader should see.
@@ -125,16 +123,13 @@ def pool_layers(
         raise RequestError("there is no sample to pool")
     shape = (len(layers[0]), len(layers), vectors(layers[0][0]).shape[1])
     pooled = np.empty(shape, dtype=np.float32) if empty is None else empty(shape)
+    kept: Sequence[Any] = [slice(None)] * len(layers[0])
     if pooling == "mean_typical":
-        typical = typical_positions(layers, content=content)
-        for layer, samples in enumerate(layers):
-            for prompt, sample in enumerate(samples):
-                pooled[prompt, layer] = pool_sample(sample[typical[prompt]], pooling="mean_all")
-        return pooled
+        kept, pooling = typical_positions(layers, content=content), "mean_all"
     for layer, samples in enumerate(layers):
         for prompt, sample in enumerate(samples):
             pooled[prompt, layer] = pool_sample(
-                sample,
+                sample[kept[prompt]],
                 pooling=pooling,
                 content=None if content is None else content[prompt],
                 response=None if responses is None else responses[prompt],

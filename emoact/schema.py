@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from emoact.decode import OPTIONAL
+from emoact.decode import OPTIONAL, encode
 from emoact.errors import RequestError
 from emoact.sites import SiteName, saved_sites, site, site_names
 
@@ -136,11 +136,7 @@ class ChatFormat:
     @property
     def words(self) -> dict[str, str]:
         """Its form in files and keys."""
-        said = {"system": self.system, "assistant": self.assistant}
-        return {
-            "format": "template",
-            **{name: text for name, text in said.items() if text is not None},
-        }
+        return {"format": "template", **encode(self)}
 
     @property
     def command(self) -> list[str]:
@@ -154,11 +150,8 @@ class ChatFormat:
         """The format that a file states; the inverse of `words`."""
         if not isinstance(words, Mapping):
             return None
-        system, assistant = (
-            text if isinstance(text := words.get(name), str) else None
-            for name in ("system", "assistant")
-        )
-        return cls(system=system, assistant=assistant)
+        texts = {name: words.get(name) for name in ("system", "assistant")}
+        return cls(**{name: text for name, text in texts.items() if isinstance(text, str)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,16 +35,14 @@ class Objects:
     def _place(self) -> tuple[Any, str]:
         import fsspec  # type: ignore[import-untyped]
 
-        with self._telling("opened"):
-            options = _OPTIONS.get(self.url.partition("://")[0], {})
-            # Listings of an earlier request would hide what other machines put there.
-            found, path = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **options)
+        options = _OPTIONS.get(self.url.partition("://")[0], {})
+        # Listings of an earlier request would hide what other machines put there.
+        found, path = fsspec.core.url_to_fs(self.url, use_listings_cache=False, **options)
         return found, str(path)
 
     def names(self, folder: str) -> Iterator[str]:
         """Names of all objects below a folder."""
-        system, path = self._place
-        with self._telling("listed"):
+        with self._storage("listed") as (system, path):
             try:
                 found = system.find(f"{path}/{folder}")
             except FileNotFoundError:
@@ -54,8 +52,7 @@ class Objects:
 
     def size(self, name: str) -> int | None:
         """Bytes of an object; None where it is not there."""
-        system, path = self._place
-        with self._telling("read"):
+        with self._storage("read") as (system, path):
             try:
                 return int(system.info(f"{path}/{name}")["size"])
             except FileNotFoundError:
@@ -63,8 +60,7 @@ class Objects:
 
     def text(self, name: str) -> bytes | None:
         """The first bytes of an object, more than a record has; None where it is not there."""
-        system, path = self._place
-        with self._telling("read"):
+        with self._storage("read") as (system, path):
             try:
                 return bytes(system.cat_file(f"{path}/{name}", start=0, end=LARGEST_RECORD))
             except FileNotFoundError:
@@ -72,9 +68,8 @@ class Objects:
 
     def read_to(self, name: str, file: BinaryIO | None, *, most: int) -> str:
         """Copy an object of at most so many bytes into a file; returns its SHA-256."""
-        system, path = self._place
         digest = hashlib.sha256()
-        with self._telling("read"):
+        with self._storage("read") as (system, path):
             try:
                 with system.open(f"{path}/{name}", "rb", block_size=_BLOCK) as source:
                     while block := source.read(_BLOCK):
@@ -94,24 +89,25 @@ class Objects:
 
     def put(self, name: str, content: bytes | Path, *, replace: bool = False) -> None:
         """Put an object under its final name, whole."""
-        system, path = self._place
         mode = "overwrite" if replace else "create"
-        with self._telling("written"):
+        with self._storage("written") as (system, path):
             if isinstance(content, bytes):
                 system.pipe_file(f"{path}/{name}", content, mode=mode)
             else:
                 system.put_file(str(content), f"{path}/{name}", mode=mode)
 
     @contextlib.contextmanager
-    def _telling(self, done: str) -> Iterator[None]:
-        """Turn what a storage library raises into an error that says what to do."""
+    def _storage(self, done: str) -> Iterator[tuple[Any, str]]:
+        """The file system and the path in it; what its library raises says what to do."""
+        failed = "opened"
         try:
-            yield
+            place, failed = self._place, done
+            yield place
         except (EmoactError, FileExistsError):
             raise
         except Exception as error:
             # Every library has exceptions of its own.
             said = str(error).splitlines()[0][:200] if str(error) else ""
             raise EmoactError(
-                f"{self.url} cannot be {done}: {type(error).__name__}: {said}", remedy=_RIGHTS
+                f"{self.url} cannot be {failed}: {type(error).__name__}: {said}", remedy=_RIGHTS
             ) from error
