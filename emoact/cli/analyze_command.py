@@ -1,21 +1,23 @@
-"""`emoact analyze`: directions and their statistics from what is on disk."""
+"""`emoact analyze`: directions and their statistics, and their files for other tools."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.cli import export_command
 from emoact.cli.following import start_and_follow
 from emoact.cli.output import print_either, print_json, print_line, print_table, say
 from emoact.cli.parsing import add_command, add_list, add_number, add_options, add_sites, values_of
 from emoact.decode import encode
+from emoact.errors import RequestError
 from emoact.sites import analysed_sites, in_order, vector_sites
 
 if TYPE_CHECKING:
     from emoact.analysis.request import AnalyzeRequest
     from emoact.analysis.saved import SavedAnalysis
+    from emoact.analysis.steering import BlockVectors
     from emoact.jobs.views import RunView
 
 _EXAMPLE = """\
@@ -24,6 +26,8 @@ emoact analyze --controls
 emoact analyze --model smollm2-135m --pooling last --site resid_pre --json"""
 
 _HEADLINE_TABLES = ("headline", "baselines", "pairs", "similarity", "across")
+_FORMATS = {"gguf": ".gguf", "steering-vectors": ".pt"}
+_MODEL_TYPES = {"GPT-2": "gpt2", "GPT-NeoX": "gpt_neox", "GPT-Neo": "gpt_neo", "Llama": "llama"}
 
 
 def add(commands: Any) -> None:
@@ -44,7 +48,7 @@ def add(commands: Any) -> None:
     about = "its id or the beginning of it, or newest for the latest"
     show.add_argument("id", metavar="ID", help=about)
     add_options(show, "--results", "--json")
-    export_command.add(actions)
+    _add_export(actions)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +112,31 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     run = parser.add_argument_group("run")
     add_options(run, "--allow-pickle-weights", "--run-id", "--detach", "--json")
+
+
+def _add_export(actions: Any) -> None:
+    export = add_command(
+        actions,
+        "export",
+        about="Write the direction of one emotion as a steering vector.",
+        example="emoact analyze export --emotion anger --format gguf --out anger.gguf\n"
+        "emoact analyze export --emotion anger --format steering-vectors",
+        run=_export,
+    )
+    export.add_argument("--emotion", required=True, metavar="NAME", help="emotion of the direction")
+    about = "control vector of repeng and llama.cpp, or fields of a SteeringVector for torch"
+    export.add_argument("--format", required=True, choices=list(_FORMATS), help=about)
+    for name, metavar, about in (
+        ("--model", "NAME", "folder of the model (default: the only one there is)"),
+        (
+            "--model-hint",
+            "TYPE",
+            "model_type that a GGUF file names, such as llama (default: that of the registry)",
+        ),
+        ("--out", "FILE", "path of the file (default: EMOTION_MODEL in the working directory)"),
+    ):
+        export.add_argument(name, metavar=metavar, help=about)
+    add_options(export, "--analysis", "--results", "--json")
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
@@ -251,3 +280,69 @@ def _document(found: SavedAnalysis, *, existing: bool) -> dict[str, Any]:
         "lacks": encode(found.lacks),
         **{name: found.table(name).to_dict("records") for name in tables},
     }
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.listing import read_analysis
+    from emoact.analysis.steering import block_vectors, write_control_vector
+
+    analysis = read_analysis(arguments.results, arguments.analysis)
+    vectors = block_vectors(analysis, _folder(analysis, arguments.model), arguments.emotion)
+    suffix = _FORMATS[arguments.format]
+    out = Path(arguments.out or f"{vectors.emotion}_{vectors.folder}{suffix}")
+    written = [str(out)]
+    if arguments.format == "gguf":
+        hint = arguments.model_hint or _model_type(vectors.model)
+        write_control_vector(out, vectors, model_hint=hint)
+    else:
+        written.append(str(write_steering_vector(out, vectors)))
+    for badge in analysis.badges:
+        say(f"! {badge}")
+    print_either({"files": written, **vectors.described}, arguments.json, *written)
+    return 0
+
+
+def write_steering_vector(path: Path, vectors: BlockVectors) -> Path:
+    """Write a steering vector for torch, and a `.json` beside it; returns the latter.
+
+    `SteeringVector(**torch.load(path, weights_only=True))` makes the vector. The library has no
+    file format of its own; these are the two fields of its class, and loading them runs no code.
+    Files that are there are replaced.
+
+    Raises:
+        EmoactError: A file cannot be written.
+    """
+    import torch
+
+    from emoact.store.atomic import replace_atomically, write_json
+
+    layers = {block: torch.from_numpy(vector.copy()) for block, vector in vectors.vectors.items()}
+    with replace_atomically(path) as file:
+        torch.save({"layer_activations": layers, "layer_type": "decoder_block"}, file)
+    beside = path.with_suffix(".json")
+    write_json(beside, {"model": vectors.model, "emotion": vectors.emotion, **vectors.described})
+    return beside
+
+
+def _folder(analysis: SavedAnalysis, asked: str | None) -> str:
+    if asked is None and len(analysis.models) == 1:
+        return analysis.models[0]
+    if asked in analysis.models:
+        return str(asked)
+    said = "no model was named" if asked is None else f"it has no model {asked!r}"
+    raise RequestError(
+        f"analysis {analysis.id}: {said}; it has {', '.join(analysis.models)}",
+        remedy="Name one with --model.",
+    )
+
+
+def _model_type(model: str) -> str:
+    from emoact.models.registry import REGISTRY
+
+    for spec in REGISTRY:
+        if spec.hub_id == model:
+            return _MODEL_TYPES[spec.family]
+    raise RequestError(
+        f"the model_type of {model} is not known, and a control vector names it",
+        remedy="Name it with --model-hint, as config.json of the model does.",
+    )

@@ -1,4 +1,4 @@
-"""`emoact heads`, `lens` and `project`: components, tokens and texts of one direction."""
+"""`emoact heads`, `lens`, `project` and `transfer`: what a direction is made of, and finds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.cause_commands import answer, cause_fields, print_answer
-from emoact.cli.output import say
-from emoact.cli.parsing import RUN, add_class, add_command, add_number, add_options, values_of
+from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.parsing import (
+    RUN,
+    add_class,
+    add_command,
+    add_number,
+    add_options,
+    add_sites,
+    values_of,
+)
 from emoact.errors import RequestError
+from emoact.sites import in_order, vector_sites
 
 if TYPE_CHECKING:
     from emoact.causes.project import Along
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the commands."""
+    _add_transfer(commands)
     heads = add_command(
         commands,
         "heads",
@@ -65,6 +75,33 @@ def add(commands: Any) -> None:
     )
     add_number(project, "--top", default=20, help="tokens and passages at each end")
     add_options(project, *RUN)
+
+
+def _add_transfer(commands: Any) -> None:
+    parser = add_command(
+        commands,
+        "transfer",
+        about="Test directions and probes of one data set on another data set of the same model, "
+        "beside classifiers of the texts.",
+        example="emoact transfer --from results --to results_goemotions\n"
+        "emoact transfer --from results --to results_goemotions --map apology=remorse --json",
+        run=_transfer,
+    )
+    for name, dest, about in (("--from", "source", "train on"), ("--to", "target", "test on")):
+        about = f"results folder to {about}"
+        parser.add_argument(name, dest=dest, metavar="RESULTS", required=True, help=about)
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="LABEL=LABEL",
+        help="label of the first folder and its counterpart in the second; repeatable (default: "
+        "labels of the same name)",
+    )
+    about = "folder of the model (default: the one that both have)"
+    parser.add_argument("--model", metavar="NAME", help=about)
+    add_sites(parser, vector_sites(), "; repeatable (default: resid_pre)")
+    add_options(parser, "--pooling", "--neutral", "--seed", "--csv", "--json")
 
 
 def _add_direction(parser: argparse._ActionsContainer) -> None:
@@ -170,3 +207,37 @@ def _looked_along(arguments: argparse.Namespace, *, apart: bool = False) -> tupl
     looked = look_at(request, text, along=place, apart=apart)
     check_bos(looked.bos, along.configuration or {})
     return along, looked
+
+
+def _transfer(arguments: argparse.Namespace) -> int:
+    from emoact.analysis.transfer import TransferRequest, compute_transfer
+    from emoact.views.transfer import label_pairs, sentences
+
+    sites = in_order(arguments.site or ("resid_pre",))
+    found = compute_transfer(
+        TransferRequest(
+            **values_of(arguments, "source", "target", "model", "pooling", "neutral", "seed"),
+            labels=label_pairs(" ".join(arguments.map)),
+            sites=sites,
+        )
+    )
+    said = [sentence for site in sites for sentence in sentences(found, site)]
+    if arguments.json:
+        print_json(
+            {
+                "from": arguments.source,
+                "to": arguments.target,
+                "labels": dict(found.labels),
+                "left_out": list(found.left_out),
+                "n_repeated": found.n_repeated,
+                "n_shared_scenarios": found.n_shared_scenarios,
+                "answer": said,
+                **{name: table.to_dict("records") for name, table in found.tables.items()},
+            }
+        )
+        return 0
+    for sentence in dict.fromkeys(said):
+        (say if arguments.csv else print_line)(sentence)
+    if arguments.csv:
+        write_table(found.tables["transfer"], arguments.csv, badges=())
+    return 0

@@ -14,21 +14,19 @@ from emoact.cli.parsing import Parser
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.version import __version__
 
-_LOCAL = ("emoact.cli.extract_command", "emoact.cli.run_commands", "emoact.cli.slurm_command")
+_LOCAL = ("emoact.cli.extract_command", "emoact.cli.run_commands")
 """Commands that read no unit of object storage; an extraction brings its own ones."""
 
 _COMMANDS = (
     "model_commands",
     "demo_command",
     "extract_command",
-    "slurm_command",
     "run_commands",
     "file_commands",
     "sentence_command",
     "check_commands",
     "analyze_command",
     "view_command",
-    "transfer_command",
     "direction_commands",
     "cause_commands",
     "report_command",

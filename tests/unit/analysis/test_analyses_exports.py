@@ -11,7 +11,7 @@ from emoact.analysis.key import InputFile
 from emoact.analysis.save import save_analysis
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.steering import block_vectors, write_control_vector
-from emoact.cli.export_command import write_steering_vector
+from emoact.cli.analyze_command import write_steering_vector
 from emoact.errors import RequestError
 from emoact.stats.result import AnalysisResult
 from emoact.store.layout import ResultsRoot
