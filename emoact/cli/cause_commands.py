@@ -263,14 +263,15 @@ def _print(saved: SavedCause, words: ModuleType, arguments: argparse.Namespace) 
 def print_answer(
     document: Mapping[str, Any],
     sentences: Sequence[str],
-    table: pd.DataFrame,
+    table: pd.DataFrame | None,
     arguments: argparse.Namespace,
 ) -> int:
-    """Print a document, or sentences and a table; returns the exit code."""
+    """Print a document, or sentences and a table where there is one; returns the exit code."""
     if arguments.json:
         print_json(document)
         return 0
     for sentence in sentences:
         say(sentence) if arguments.csv else print_line(sentence)
-    write_table(table, arguments.csv)
+    if table is not None:
+        write_table(table, arguments.csv)
     return 0

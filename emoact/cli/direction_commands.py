@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.cause_commands import answer, cause_fields, print_answer
-from emoact.cli.output import print_json, print_line, say, write_table
+from emoact.cli.output import say
 from emoact.cli.parsing import (
     RUN,
     add_class,
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
     heads.add_argument("--text", metavar="TEXT", help=about)
     rows, about = ("component", "token"), "with --text, what a row of the table is"
     heads.add_argument("--by", choices=rows, default=rows[0], help=about)
-    add_number(heads, "--permutations", default=2000, help="relabellings within scenarios")
+    add_number(heads, "--permutations", 2000, help="relabellings within scenarios")
     add_options(heads, "--seed", *RUN)
     lens = add_command(
         commands,
@@ -53,8 +53,8 @@ def add(commands: Any) -> None:
         run=_lens,
     )
     _add_direction(lens)
-    add_number(lens, "--random", default=100, help="random directions, at least 20")
-    add_number(lens, "--top", default=10, help="tokens at each end")
+    add_number(lens, "--random", 100, help="random directions, at least 20")
+    add_number(lens, "--top", 10, help="tokens at each end")
     add_options(lens, "--seed", *RUN)
     project = add_command(
         commands,
@@ -73,7 +73,7 @@ def add(commands: Any) -> None:
     project.add_argument(
         "--by", choices=("token", "passage"), default="token", help="what a row of the table is"
     )
-    add_number(project, "--top", default=20, help="tokens and passages at each end")
+    add_number(project, "--top", 20, help="tokens and passages at each end")
     add_options(project, *RUN)
 
 
@@ -222,22 +222,15 @@ def _transfer(arguments: argparse.Namespace) -> int:
         )
     )
     said = [sentence for site in sites for sentence in sentences(found, site)]
-    if arguments.json:
-        print_json(
-            {
-                "from": arguments.source,
-                "to": arguments.target,
-                "labels": dict(found.labels),
-                "left_out": list(found.left_out),
-                "n_repeated": found.n_repeated,
-                "n_shared_scenarios": found.n_shared_scenarios,
-                "answer": said,
-                **{name: table.to_dict("records") for name, table in found.tables.items()},
-            }
-        )
-        return 0
-    for sentence in dict.fromkeys(said):
-        (say if arguments.csv else print_line)(sentence)
-    if arguments.csv:
-        write_table(found.tables["transfer"], arguments.csv, badges=())
-    return 0
+    document = {
+        "from": arguments.source,
+        "to": arguments.target,
+        "labels": dict(found.labels),
+        "left_out": list(found.left_out),
+        "n_repeated": found.n_repeated,
+        "n_shared_scenarios": found.n_shared_scenarios,
+        "answer": said,
+        **{name: table.to_dict("records") for name, table in found.tables.items()},
+    }
+    table = found.tables["transfer"] if arguments.csv else None
+    return print_answer(document, list(dict.fromkeys(said)), table, arguments)

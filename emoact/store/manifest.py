@@ -70,8 +70,8 @@ class ManifestEntry:
         return dict(encode(self))
 
 
-def load(root: ResultsRoot) -> dict[str, ManifestEntry]:
-    """Every acknowledged unit of a results folder by its path within it, in the order of names.
+def load(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
+    """Every acknowledged unit by its path within the results folder, in the order of names.
 
     Raises:
         EmoactError: It is damaged, or was written by a newer emoact.

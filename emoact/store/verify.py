@@ -71,6 +71,7 @@ def verify_files(
         known = manifest.load(root)
     except EmoactError as error:
         findings.append(_refused("manifest_damaged", root.manifest, error))
+        known = {}
     paths = {
         root.unit_path(entry.folder, entry.emotion, store=entry.store): entry
         for entry in known.values()

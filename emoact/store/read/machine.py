@@ -8,6 +8,11 @@ from typing import Any
 from emoact.store.read.limits import Limits, Refused
 
 _WITH_ONE_BYTE = b"\x80Kh"  # PROTO, BININT1, BINGET: their argument is read without `skip`
+_USED_UP = {
+    "names": "more names of classes and functions than a file of this size can need",
+    "text": "more texts and numbers than a file of this size can need",
+    "copies": "the same bytes are copied repeatedly",
+}
 _NAMES = {opcode.code: opcode.name for opcode in pickletools.opcodes}
 
 
@@ -26,9 +31,11 @@ class Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.names_left = limits.names
-        self.text_left = limits.text_bytes
-        self.copy_left = limits.copied_bytes
+        self.left = {
+            "names": limits.names,
+            "text": limits.text_bytes,
+            "copies": limits.copied_bytes,
+        }
 
     def skip(self, length: int) -> int:
         """Step over bytes, and return the position of the first.
@@ -64,25 +71,15 @@ class Machine:
         self.stack = self.below.pop()
         return items
 
-    def charge_text(self, length: int) -> None:
-        """Count bytes of short texts and integers.
+    def charge(self, resource: str, amount: int) -> None:
+        """Count names, bytes of short texts and integers, or bytes copied out of the map.
 
         Raises:
             Refused: The sum exceeds the limit for a file of this size.
         """
-        self.text_left -= length
-        if self.text_left < 0:
-            raise Refused("more texts and numbers than a file of this size can need")
-
-    def charge_copy(self, length: int) -> None:
-        """Count bytes copied out of the map.
-
-        Raises:
-            Refused: The sum exceeds the limit for a file of this size.
-        """
-        self.copy_left -= length
-        if self.copy_left < 0:
-            raise Refused("the same bytes are copied repeatedly")
+        self.left[resource] -= amount
+        if self.left[resource] < 0:
+            raise Refused(_USED_UP[resource])
 
 
 def decode(data: memoryview) -> str:

@@ -53,7 +53,7 @@ def _long(machine: Machine, length: int) -> None:
     if length > MAX_INTEGER_BYTES:
         raise Refused(f"an integer of {length:,} bytes; at most {MAX_INTEGER_BYTES} are read")
     start = machine.skip(length)
-    machine.charge_text(length)
+    machine.charge("text", length)
     value = int.from_bytes(machine.data[start : start + length], "little", signed=True)
     machine.stack.append(value)
 
@@ -63,7 +63,7 @@ def _unicode(machine: Machine, length: int) -> None:
     if length > EAGER_TEXT_BYTES:
         machine.stack.append(Text(start, length))
         return
-    machine.charge_text(length)
+    machine.charge("text", length)
     machine.stack.append(decode(machine.data[start : start + length]))
 
 
@@ -118,7 +118,7 @@ def _set(machine: Machine, items: list[Any]) -> None:
     for at in range(0, len(items), 2):
         key = items[at]
         if type(key) is Text:
-            machine.charge_text(key.length)
+            machine.charge("text", key.length)
             key = decode(machine.data[key.start : key.start + key.length])
         if type(key) not in _KEYS:
             raise Refused("a dict key that is not a text, number, bool or None")
@@ -183,9 +183,7 @@ def _stack_global(machine: Machine) -> None:
 
 
 def _push(machine: Machine, module: str, name: str) -> None:
-    machine.names_left -= 1
-    if machine.names_left < 0:
-        raise Refused("more names of classes and functions than a file of this size can need")
+    machine.charge("names", 1)
     token = GLOBALS.get((module, name))
     if token is None:
         shown = ascii(f"{module}.{name}")[1:-1][:120]
@@ -228,10 +226,10 @@ def _encode(machine: Machine, args: tuple[Any, ...]) -> memoryview:
     text = args[0]
     try:
         if type(text) is str:
-            machine.charge_copy(len(text))
+            machine.charge("copies", len(text))
             return memoryview(text.encode("latin1"))
         if type(text) is Text:
-            machine.charge_copy(text.length)
+            machine.charge("copies", text.length)
             return _encode_pieces(machine.data[text.start : text.start + text.length])
     except UnicodeError:
         raise Refused("bytes written as text that is not latin1") from None
@@ -256,7 +254,7 @@ def _empty(args: tuple[Any, ...], value: Any, kind: str) -> Any:
 
 def _scalar(machine: Machine, args: tuple[Any, ...]) -> np.generic:
     for data in args[1:2]:
-        machine.charge_copy(data.nbytes if type(data) is memoryview else 0)
+        machine.charge("copies", data.nbytes if type(data) is memoryview else 0)
     return numpy_values.scalar(args)
 
 

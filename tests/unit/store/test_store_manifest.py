@@ -43,7 +43,7 @@ def root(tmp_path: Path) -> ResultsRoot:
 
 
 def test_a_folder_that_was_never_written_has_no_units(root: ResultsRoot) -> None:
-    assert manifest.load(root) == {}
+    assert dict(manifest.load(root)) == {}
     assert manifest.entry(root, "gpt2", "joy") is None
     assert manifest.forget(root, "gpt2", "joy") is False
 
