@@ -29,7 +29,6 @@ T = TypeVar("T")
 _LARGEST = 2**63
 _DEEPEST = 60
 _MOST_VALUES = 4_000_000
-"""Two characters of JSON (`[]`) can take 64 bytes of memory."""
 _NESTING = (dict, list)
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -151,7 +150,9 @@ def parsed(data: bytes) -> Any:
         ValueError: It is no JSON, has more values or is nested deeper than any document of emoact,
             or holds half of a character, which `json` accepts and no page and no terminal can show.
     """
-    check_values(data)
+    # Two characters of JSON (`[]`) can take 64 bytes of memory.
+    if sum(map(data.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise ValueError(f"it has more than {_MOST_VALUES:,} values")
     try:
         value = json.loads(data.decode())
         check_nesting(value)
@@ -170,16 +171,6 @@ def is_text(name: str) -> bool:
 def straight(text: str) -> str:
     """Text without the characters that turn the direction of what follows them."""
     return _TURNS.sub("\ufffd", text)
-
-
-def check_values(data: bytes, most: int = _MOST_VALUES) -> None:
-    """Return for JSON whose values do not take far more memory than its text.
-
-    Raises:
-        ValueError: It may have more values than `most`.
-    """
-    if sum(map(data.count, (b",", b"[", b"{"))) > most:
-        raise ValueError(f"it has more than {most:,} values")
 
 
 def check_nesting(value: Any) -> None:
