@@ -32,7 +32,7 @@ class _Place:
         self._name = name
 
     def __get__(self, root: ResultsRoot, _owner: type) -> Path:
-        return root._inside(self._name)  # noqa: SLF001
+        return root.inside(self._name)
 
 
 @dataclass(frozen=True, init=False)

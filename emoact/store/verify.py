@@ -66,7 +66,6 @@ def verify_files(
     """Check every file of a results folder against its record and against itself."""
     root = ResultsRoot(results)
     findings: list[Finding] = []
-    known: dict[str, ManifestEntry] = {}
     try:
         known = manifest.load(root)
     except EmoactError as error:
