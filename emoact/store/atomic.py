@@ -188,33 +188,29 @@ def check_folder(path: str | os.PathLike[str]) -> None:
 
 def write_error(error: OSError, *, path: str | os.PathLike[str], need: int = 0) -> EmoactError:
     """The error that tells a user why `path` could not be written and what to do."""
-    code = error.errno
+    code, where = error.errno, os.fspath(path)
     said = f"{os.strerror(code)} ({errno.errorcode.get(code, code)})" if code else str(error)
     if code in _NO_ROOM:
-        why, wanted = _NO_ROOM[code], f"{need:,} bytes are needed and " if need else ""
+        wanted = f"{need:,} bytes are needed and " if need else ""
         free = free_bytes(path)
         room = f"{free:,} bytes are free" if free is not None else "the free space is unknown"
-        return EmoactError(
-            f"{os.fspath(path)}: {why}: {wanted}{room}; {said}. The previous file is unchanged",
-            remedy=(
+        message = (
+            f"{where}: {_NO_ROOM[code]}: {wanted}{room}; {said}. The previous file is unchanged"
+        )
+        remedy = "Free some space or choose another folder with --results, then resume the run."
+        if code == errno.EFBIG:
+            remedy = (
                 "Raise the file size limit (ulimit -f) or choose another folder with --results."
-                if code == errno.EFBIG
-                else "Free some space or choose another folder with --results, then resume the run."
-            ),
-        )
-    if code in _NOT_ALLOWED:
-        return EmoactError(
-            f"{os.fspath(path)} cannot be written: {said}",
-            remedy="Make the folder writable, or choose another one with --results.",
-        )
-    return EmoactError(
-        f"{os.fspath(path)} could not be written: {said}. What had been written of it is discarded",
-        remedy=(
-            "Check the disk (its messages are in the system log), then resume the run."
-            if code == errno.EIO
-            else "Choose another folder with --results if this persists."
-        ),
-    )
+            )
+    elif code in _NOT_ALLOWED:
+        message = f"{where} cannot be written: {said}"
+        remedy = "Make the folder writable, or choose another one with --results."
+    else:
+        message = f"{where} could not be written: {said}. What had been written of it is discarded"
+        remedy = "Choose another folder with --results if this persists."
+        if code == errno.EIO:
+            remedy = "Check the disk (its messages are in the system log), then resume the run."
+    return EmoactError(message, remedy=remedy)
 
 
 def _open_temporary(folder: int) -> tuple[str, BinaryIO]:
