@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -61,48 +62,38 @@ GLOBALS: dict[tuple[str, ...], Global] = {
 }
 
 
+@dataclass(slots=True, eq=False)
 class Text:
     """Long text that is not decoded yet: bytes `[start, start + length)` of the file."""
 
-    __slots__ = ("length", "start", "value")
-
-    def __init__(self, start: int, length: int) -> None:
-        self.start = start
-        self.length = length
-        self.value: str | None = None
+    start: int
+    length: int
+    value: str | None = None
 
 
+@dataclass(slots=True, eq=False)
 class DTypeCell:
     """dtype between its REDUCE (code known) and its BUILD (byte order known)."""
 
-    __slots__ = ("code", "dtype")
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.dtype: np.dtype[Any] | None = None
+    code: str
+    dtype: np.dtype[Any] | None = None
 
 
+@dataclass(slots=True, eq=False)
 class ArrayCell:
     """Array between its REDUCE and its BUILD; containers hold it until they are resolved."""
 
-    __slots__ = ("array",)
-
-    def __init__(self) -> None:
-        self.array: np.ndarray[Any, np.dtype[Any]] | None = None
+    array: np.ndarray[Any, np.dtype[Any]] | None = None
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class StorageCell:
     """Storage of a tensor: its element type and its bytes."""
 
-    __slots__ = ("bfloat16", "data", "dtype", "numel")
-
-    def __init__(
-        self, *, dtype: np.dtype[Any], bfloat16: bool, data: memoryview, numel: int
-    ) -> None:
-        self.dtype = dtype
-        self.bfloat16 = bfloat16
-        self.data = data
-        self.numel = numel
+    dtype: np.dtype[Any]
+    bfloat16: bool
+    data: memoryview
+    numel: int
 
 
 Leaf = np.ndarray[Any, np.dtype[Any]] | BFloat16Array
