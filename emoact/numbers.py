@@ -50,9 +50,9 @@ def short(value: SupportsFloat) -> str:
     return f"{float(value):g}".replace("-", MINUS)
 
 
-def percent(share: SupportsFloat, digits: int = 2) -> str:
+def percent(share: SupportsFloat) -> str:
     """`6.5 %`: share in per cent."""
-    return f"{significant(100 * float(share), digits)} %"
+    return f"{significant(100 * float(share), 2)} %"
 
 
 def count(value: int) -> str:

@@ -77,9 +77,9 @@ class Site:
         """True when each position has a vector, so that norms and pooling are defined."""
         return self.shape.startswith("pos")
 
-    def explained(self, language: str = "en") -> str:
+    def explained(self) -> str:
         """The hook as code, and the definition."""
-        return f"`{self.hook}`: {self.definition.of(language)}"
+        return f"`{self.hook}`: {self.definition.en}"
 
     def layer_range(self, n_layers: int) -> range:
         """The layers of a model at which the site is read."""

@@ -75,9 +75,9 @@ class Findings:
         """Note something that is wrong, in a file that can still be used."""
         self._add(code, "warning", where, message, remedy)
 
-    def note(self, code: str, where: str, message: str, remedy: str = "") -> None:
+    def note(self, code: str, where: str, message: str) -> None:
         """Note something that a reader should know."""
-        self._add(code, "note", where, message, remedy)
+        self._add(code, "note", where, message, "")
 
     def __iter__(self) -> Iterator[Finding]:
         for code, finding in self._first.items():
