@@ -87,13 +87,9 @@ def _views(source: Causes, files: list[UnitFile]) -> None:
     order = emotion_order(file.emotion for file in files)
 
     def badges(choice: Choice) -> list[str]:
-        every = {**source.named(steer.KIND), **source.named(ablate.KIND)}
-        chosen = [
-            every[choice[name]] for name in ("result", "ablation") if choice.get(name) in every
-        ]
-        if any(each.found["random_weights"] for each in chosen):
-            return ["random weights, which say nothing about emotion"]
-        return []
+        chosen = filter(None, (source.steering(choice), source.ablation(choice)))
+        random = any(each.found["random_weights"] for each in chosen)
+        return ["random weights, which say nothing about emotion"] if random else []
 
     show_views(
         "causes",

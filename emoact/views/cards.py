@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from emoact.analysis.sentences import p_text
-from emoact.causes import steer, steer_result
+from emoact.causes import steer_result
 from emoact.causes.heads import clear_of, name_of, sums_words, table_of
-from emoact.models.registry import display_name
 from emoact.numbers import listed, percent, plural, short, signed, significant, two
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views import by_layer, cosines
 from emoact.views.across_answer import matchings
-from emoact.views.analysed import Analysed, of, site_words
+from emoact.views.analysed import Analysed, of
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
 from emoact.views.text import Card, md
@@ -100,12 +99,6 @@ def of_across(source: Analysed, choice: Choice) -> list[Card]:
     classes = source.n_shared_classes(*named[choice["pair"]])
     tried = matchings(rows, alpha=alpha, n_classes=classes, n_pairs=len(named))
     return [_shared(emotion, own, alpha, tried.shown) for emotion, own in by_emotion(rows)]
-
-
-def of_pair(source: Analysed, choice: Choice) -> str:
-    """The two models and the site of the cards."""
-    models = by_layer.pairs(source)[choice["pair"]]
-    return f"{' and '.join(map(display_name, models))}, {site_words(choice['hook'])}"
 
 
 def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
@@ -193,7 +186,7 @@ _EFFECTS = {True: "causal, specific", False: "causal, not shown specific"}
 
 def of_causes(source: Causes, choice: Choice) -> list[Card]:
     """One card for each emotion of the chosen result of steering, at its smallest p-value."""
-    saved = source.named(steer.KIND).get(choice.get("result", ""))
+    saved = source.steering(choice)
     if saved is None:
         return []
     cards, n_cells = [], steer_result.n_cells(saved)

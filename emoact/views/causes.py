@@ -67,9 +67,17 @@ class Causes:
         saved = self.steered if kind == steer.KIND else self.ablated
         return {label(each): each for each in saved}
 
+    def steering(self, choice: Choice) -> SavedCause | None:
+        """The chosen result of steering; None where there is none."""
+        return self.named(steer.KIND).get(choice.get(STEERED.name, ""))
+
+    def ablation(self, choice: Choice) -> SavedCause | None:
+        """The chosen result of ablation; None where there is none."""
+        return self.named(ablate.KIND).get(choice.get(ABLATED.name, ""))
+
     def model_of(self, choice: Choice) -> str:
         """Display name of the model that was steered; empty where none was."""
-        saved = self.named(steer.KIND).get(choice.get("result", ""))
+        saved = self.steering(choice)
         return display_name(saved.found["model"]) if saved else ""
 
 
@@ -107,31 +115,24 @@ LAYER = Control[Causes](
     name="layer",
     label="Layer",
     kind="select",
-    options=lambda source, choice: [
-        str(layer)
-        for saved in _chosen(source, choice)
-        for layer in saved.found["settings"]["layers"]
-    ],
-    default=lambda source, choice: next(
-        (str(steer_result.strongest(saved)["layer"]) for saved in _chosen(source, choice)), None
+    options=lambda source, choice: (
+        list(map(str, saved.found["settings"]["layers"]))
+        if (saved := source.steering(choice))
+        else []
+    ),
+    default=lambda source, choice: (
+        str(steer_result.strongest(saved)["layer"]) if (saved := source.steering(choice)) else None
     ),
     help="Layer at whose input the direction was added; first that with the smallest p.",
     width=130,
 )
 
 
-def _chosen(source: Causes, choice: Choice, kind: str = steer.KIND) -> list[SavedCause]:
-    """The chosen result of a kind; empty where there is none."""
-    control = STEERED if kind == steer.KIND else ABLATED
-    saved = source.named(kind).get(choice.get(control.name, ""))
-    return [] if saved is None else [saved]
-
-
 def show_doses(source: Causes, choice: Choice) -> Shown:
     """Effects at every dose of one layer, a panel for each emotion."""
-    if not _chosen(source, choice):
+    saved = source.steering(choice)
+    if saved is None:
         return NOTHING
-    (saved,) = _chosen(source, choice)
     table = steer_result.table_of(saved).replace(_WORDS)
     own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
     panels = [
@@ -162,9 +163,9 @@ def _drawn(rows: pd.DataFrame) -> list[str]:
 
 def show_layers(source: Causes, choice: Choice) -> Shown:
     """Effects at the doses with controls, layer by layer."""
-    if not _chosen(source, choice):
+    saved = source.steering(choice)
+    if saved is None:
         return NOTHING
-    (saved,) = _chosen(source, choice)
     table = steer_result.table_of(saved).replace(_WORDS)
     dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
     own = table[table["dose"] == dose].reset_index(drop=True)
@@ -230,9 +231,9 @@ def _key() -> list[Key]:
 
 def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     """Remarks on all verdicts, which stand on the cards."""
-    if not _chosen(source, choice):
+    saved = source.steering(choice)
+    if saved is None:
         return []
-    (saved,) = _chosen(source, choice)
     found, settings = saved.found, saved.found["settings"]
     said: list[str] = [Caution(md(each)) for each in steer_result.warnings_of(saved)]
     doses = ", ".join(map(short, settings["control_doses"]))
@@ -251,17 +252,17 @@ def answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
 
 def command(source: Causes, choice: Choice) -> list[str]:
     """Words of the shell command of a result of steering."""
-    if not _chosen(source, choice):
+    saved = source.steering(choice)
+    if saved is None:
         return ["steer"]
-    (saved,) = _chosen(source, choice)
     return steer.steer_words(saved.results, saved.found["model"], saved.found["settings"])
 
 
 def show_ablated(source: Causes, choice: Choice) -> Shown:
     """The parts with the largest effects, with what is direct."""
-    if not _chosen(source, choice, ablate.KIND):
+    saved = source.ablation(choice)
+    if saved is None:
         return NOTHING
-    (saved,) = _chosen(source, choice, ablate.KIND)
     table = ablate.table_of(saved)
     sound = ablate.sound_of(saved)
     rows = sound.head(_LARGEST)
@@ -319,17 +320,17 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
 
 def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     """The largest effects in sentences."""
-    if not _chosen(source, choice, ablate.KIND):
+    saved = source.ablation(choice)
+    if saved is None:
         return []
-    (saved,) = _chosen(source, choice, ablate.KIND)
     return unbadged(ablate.sentences_of(saved), random=saved.found["random_weights"])
 
 
 def ablated_command(source: Causes, choice: Choice) -> list[str]:
     """Words of the shell command of a result of ablations."""
-    if not _chosen(source, choice, ablate.KIND):
+    saved = source.ablation(choice)
+    if saved is None:
         return ["ablate"]
-    (saved,) = _chosen(source, choice, ablate.KIND)
     return ablate.ablate_words(saved.results, saved.found["model"], saved.found["settings"])
 
 
