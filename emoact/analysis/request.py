@@ -23,7 +23,6 @@ from emoact.jobs.controls import (
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.cache import known_sha256
-from emoact.sites import SiteName
 from emoact.stats.comparable import Configuration
 from emoact.stats.directions.contrast import check_labels
 from emoact.stats.prepared import check_units
@@ -68,15 +67,6 @@ class PreparedAnalysis:
     existing: SavedAnalysis | None
     problems: tuple[str, ...]
     controls: ControlsCost | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Head:
-    """A unit without its activations."""
-
-    name: str
-    sites: tuple[SiteName, ...]
-    configuration: Configuration
 
 
 def prepare_analysis(request: AnalyzeRequest) -> PreparedAnalysis:
@@ -146,15 +136,15 @@ def check_heads(units: Sequence[Unit], settings: AnalysisSettings) -> None:
         RequestError: A class or site is missing, they were made differently, or the files of one
             folder are not of one model.
     """
-    heads = [
-        _Head(
-            name=f"{unit.folder}/{unit.emotion}",
-            sites=unit.sites,
-            configuration=Configuration.of(unit, model=unit.folder, pooling=settings.pooling),
-        )
-        for unit in units
-    ]
-    check_units(heads, settings)
+    named = {f"{unit.folder}/{unit.emotion}": unit for unit in units}
+    check_units(
+        {name: unit.sites for name, unit in named.items()},
+        {
+            name: Configuration.of(unit, model=unit.folder, pooling=settings.pooling)
+            for name, unit in named.items()
+        },
+        settings,
+    )
     for folder in dict.fromkeys(unit.folder for unit in units):
         own = [unit for unit in units if unit.folder == folder]
         check_one_model(own)

@@ -5,24 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
 
 from emoact.errors import RequestError
+from emoact.store.unit import Unit
 
 UNKNOWN = "unknown"
-
-
-@runtime_checkable
-class HasProvenance(Protocol):
-    """A unit, as far as its configuration is concerned."""
-
-    @property
-    def provenance(self) -> Mapping[str, Any] | None:
-        """Provenance of the file, or None where it holds none."""
-
-    @property
-    def content_start(self) -> int:
-        """First position that belongs to the prompt: 1 after a BOS, 0 where none was prepended."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +41,7 @@ class Configuration:
     weight_source: str | None = None
 
     @classmethod
-    def of(cls, unit: HasProvenance, *, model: str, pooling: str) -> Configuration:
+    def of(cls, unit: Unit, *, model: str, pooling: str) -> Configuration:
         """The configuration that a unit's provenance states; unknown fields stay None.
 
         Args:

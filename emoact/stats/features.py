@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Int64
@@ -13,54 +13,15 @@ from jaxtyping import Float32, Int64
 from emoact import sites as known_sites
 from emoact.errors import RequestError
 from emoact.packed import Packed
-from emoact.positions import Pooling, Span, pool_layers
+from emoact.positions import Pooling, pool_layers
 from emoact.sites import SiteName
-from emoact.stats.comparable import Configuration, HasProvenance
+from emoact.stats.comparable import Configuration
 from emoact.stats.design import Design, design_of
 from emoact.stats.probes.probes import band
 from emoact.stats.room import MEMORY, Room, set_down
+from emoact.store.unit import Unit
 
 Pooled = Float32[np.ndarray, "prompt layer d_model"]
-
-
-@runtime_checkable
-class ReadableUnit(HasProvenance, Protocol):
-    """Activations of one (model, emotion) and the facts that pooling needs of them."""
-
-    @property
-    def model_name(self) -> str:
-        """Hub id."""
-
-    @property
-    def emotion(self) -> str:
-        """Class label."""
-
-    @property
-    def n_layers(self) -> int:
-        """Number of layers of the model."""
-
-    @property
-    def content(self) -> Sequence[Span]:
-        """Positions of the text of every prompt."""
-
-    @property
-    def response_spans(self) -> Sequence[Span] | None:
-        """Positions that the model wrote behind every prompt, or None."""
-
-    @property
-    def responses(self) -> Sequence[str] | None:
-        """Response of the model, or None."""
-
-    def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
-        """Arrays `[pos, d_model]` as `[layer][sample]`."""
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        """Positions of every prompt, the BOS included."""
-
-    @property
-    def prompts(self) -> Sequence[Mapping[str, Any]] | None:
-        """One mapping per prompt, or None where the file has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,7 +173,7 @@ class ModelFeatures:
 
 
 def features_of(
-    unit: ReadableUnit,
+    unit: Unit,
     *,
     sites: Sequence[SiteName],
     pooling: Pooling = "mean_content",
@@ -237,19 +198,19 @@ def features_of(
         prompts=prompts or packed(prompts_of(unit, pooling)),
         sites={site: _pooled(unit, site, pooling, room) for site in sites},
         configuration=Configuration.of(unit, model=name, pooling=pooling),
-        random_weights=bool((unit.provenance or {}).get("random_weights", False)),
+        random_weights=unit.random_weights,
     )
 
 
-def _pooled(unit: ReadableUnit, site: SiteName, pooling: Pooling, room: Room) -> Pooled:
+def _pooled(unit: Unit, site: SiteName, pooling: Pooling, room: Room) -> Pooled:
     """The vectors that the file keeps, or else those of its positions."""
-    kept = getattr(unit, "pooled", {})
-    if (site, pooling) in kept:
+    kept = unit.pooled.get((site, pooling))
+    if kept is not None:
         layers = range(len(known_sites.site(site).layer_range(unit.n_layers)))
-        first = kept[site, pooling](0)
+        first = kept(0)
         pooled = room.empty((len(first), len(layers), first.shape[2]))
         for layer in layers:
-            pooled[:, layer] = kept[site, pooling](layer)[:, 0]
+            pooled[:, layer] = kept(layer)[:, 0]
             room.rest()
         return pooled
     return pool_layers(
@@ -357,9 +318,9 @@ def _join(
     return np.concatenate([part[site][:, layers.start : layers.stop] for part in parts])
 
 
-def prompts_of(unit: ReadableUnit, pooling: Pooling, *, first: int = 0) -> Iterator[PromptInfo]:
+def prompts_of(unit: Unit, pooling: Pooling, *, first: int = 0) -> Iterator[PromptInfo]:
     """The prompts of a unit, or of a part before which there are `first` others."""
-    known = unit.prompts or [{} for _ in unit.lengths]
+    known: Sequence[Mapping[str, Any]] = unit.prompts or [{}] * len(unit.lengths)
     spans, behind = unit.content, [""] * len(known)
     if pooling == "mean_response":
         # The word baselines read what the vectors may have read: the prompt, and what follows it.

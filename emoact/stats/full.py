@@ -101,7 +101,11 @@ def analyse_grid(
     """
     settings = settings or AnalysisSettings()
     given = list(units)
-    differences = check_units(given, settings)
+    differences = check_units(
+        {unit.name: tuple(unit.sites) for unit in given},
+        {unit.name: unit.configuration for unit in given},
+        settings,
+    )
     kept, left_out = finite_units(given, leave_out=settings.leave_out_nonfinite)
     del given
     prepared = prepare_units(let_go(kept), settings, room)

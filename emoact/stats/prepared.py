@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from emoact.errors import RequestError
 from emoact.sites import SiteName
@@ -68,46 +67,36 @@ def _contrasts(
     return tuple(found)
 
 
-@runtime_checkable
-class Described(Protocol):
-    """Properties of a unit that decide with which others it is analysed; no activations."""
+def check_units(
+    sites: Mapping[str, Collection[SiteName]],
+    configurations: Mapping[str, Configuration],
+    settings: AnalysisSettings,
+) -> tuple[Difference, ...]:
+    """Fields in which units differ, where the settings allow that.
 
-    @property
-    def name(self) -> str:
-        """Name in messages."""
-
-    @property
-    def sites(self) -> Collection[SiteName]:
-        """Sites in the file."""
-
-    @property
-    def configuration(self) -> Configuration:
-        """Configuration of its activations."""
-
-
-def check_units(units: Sequence[Described], settings: AnalysisSettings) -> tuple[Difference, ...]:
-    """Fields in which the units differ, where the settings allow that.
+    Args:
+        sites: Sites in the file of each unit, by its name in messages.
+        configurations: Configuration of the activations of each unit, by the same name.
+        settings: Choices of the analysis.
 
     Raises:
         RequestError: There is no unit, one lacks a site, or they were made differently.
     """
-    if not units:
+    if not sites:
         raise RequestError("there is no unit to analyse", remedy="Extract activations first.")
-    for unit in units:
-        missing = [site for site in settings.sites if site not in unit.sites]
+    for name, held in sites.items():
+        missing = [site for site in settings.sites if site not in held]
         if missing:
-            difference = differing_sites({u.name: list(u.sites) for u in units})
+            difference = differing_sites({each: list(own) for each, own in sites.items()})
             detail = f"; {difference}" if difference else ""
             raise RequestError(
-                f"{unit.name} has no {', '.join(missing)}{detail}",
+                f"{name} has no {', '.join(missing)}{detail}",
                 remedy=f"Extract it with --site {missing[0]}, or analyse the sites that all have.",
             )
-        pooled = unit.configuration.pooling
+        pooled = configurations[name].pooling
         if pooled not in (None, settings.pooling) and not settings.allow_mixed:
             raise RequestError(
-                f"pooling is {settings.pooling!r} in the settings but {pooled!r} in {unit.name}",
+                f"pooling is {settings.pooling!r} in the settings but {pooled!r} in {name}",
                 remedy="Pool the activations as the settings say.",
             )
-    return check_comparable(
-        {unit.name: unit.configuration for unit in units}, override=settings.allow_mixed
-    )
+    return check_comparable(configurations, override=settings.allow_mixed)

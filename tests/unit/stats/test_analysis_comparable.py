@@ -1,5 +1,6 @@
 import dataclasses
-from types import SimpleNamespace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from emoact.stats.comparable import (
     differing_fields,
     differing_sites,
 )
+from emoact.store.unit import Unit
 
 BASE = Configuration(
     model="gpt2",
@@ -21,6 +23,12 @@ BASE = Configuration(
     revision="main",
     weight_source="hub",
 )
+
+
+def unit_of(**metadata: Any) -> Unit:
+    return Unit(
+        path=Path("a.pkl"), by_site={}, tokens=(), token_strings=(), labels=(), metadata=metadata
+    )
 
 
 def test_units_made_alike_may_be_compared() -> None:
@@ -72,7 +80,7 @@ def test_configuration_is_read_from_provenance() -> None:
         "revision": "main",
         "weight_source": "hub",
     }
-    unit = SimpleNamespace(provenance=provenance, content_start=1)
+    unit = unit_of(provenance=provenance)
     expected = dataclasses.replace(BASE, chat="none", generation="none", precision="lossless")
     assert Configuration.of(unit, model="gpt2", pooling="mean_content") == expected
 
@@ -80,7 +88,7 @@ def test_configuration_is_read_from_provenance() -> None:
 def test_content_that_starts_elsewhere_tells_another_bos_policy() -> None:
     files = {
         f"gpt2/{emotion}": Configuration.of(
-            SimpleNamespace(provenance=None, content_start=start), model="gpt2", pooling="last"
+            unit_of(content_start=start), model="gpt2", pooling="last"
         )
         for emotion, start in (("anger", 0), ("joy", 1), ("neutral", 1))
     }

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from emoact.stats.products import centred_gram
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
 from emoact.stats.steps import Step, run_steps
+from emoact.store.unit import Samples, Unit
 from tests.support.planted_features import unit_of
 from tests.support.planted_scenarios import FAST
 
@@ -448,26 +450,27 @@ def test_layers_match_by_depth(first: int, second: int, expected: list[int]) -> 
     assert matched_layers(first, second).tolist() == expected
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FakeUnit:
-    model_name: str = "gpt2"
-    emotion: str = "anger"
-    n_layers: int = 2
-    content_start: int = 1
-    lengths: tuple[int, ...] = (4, 6)
-    content: tuple[tuple[int, int], ...] = ((1, 4), (1, 6))
-    prompts: Sequence[Mapping[str, Any]] | None = None
-    provenance: Mapping[str, Any] | None = None
-    response_spans: Sequence[tuple[int, int]] | None = None
-    responses: Sequence[str] | None = None
-
-    def site(self, site: SiteName) -> Sequence[Sequence[np.ndarray]]:
-        rng = np.random.default_rng(0)
-        return [[rng.normal(size=(n, 3)).astype(np.float32) for n in self.lengths]] * 2
+def unit_of_file(**metadata: Any) -> Unit:
+    rng, lengths = np.random.default_rng(0), (4, 6)
+    layer = Samples([rng.normal(size=(n, 3)).astype(np.float32) for n in lengths])
+    return Unit(
+        path=Path("activations/gpt2/activations_anger.pkl"),
+        by_site={"resid_pre": (layer, layer)},
+        tokens=tuple(np.zeros(n, dtype=np.int64) for n in lengths),
+        token_strings=tuple(("a",) * n for n in lengths),
+        labels=("anger", "anger"),
+        metadata={
+            "model_name": "gpt2",
+            "emotion_label": "anger",
+            "n_layers": 2,
+            "d_model": 3,
+            **metadata,
+        },
+    )
 
 
 def test_features_of_a_unit_carry_its_prompts_and_provenance() -> None:
-    unit = FakeUnit(
+    unit = unit_of_file(
         prompts=[
             {"id": "a1", "scenario_id": 7, "subset": "implicit", "text": "Hi there."},
             {"text": "Only a text."},
@@ -486,7 +489,7 @@ def test_features_of_a_unit_carry_its_prompts_and_provenance() -> None:
 
 
 def test_features_of_a_stranger_s_file_have_no_configuration() -> None:
-    found = features_of(FakeUnit(), sites=("resid_pre",), pooling="last")
+    found = features_of(unit_of_file(), sites=("resid_pre",), pooling="last")
     bos = "unknown, content from position 1"
     assert found.configuration == Configuration(model="gpt2", pooling="last", bos=bos)
     assert [prompt.id for prompt in found.prompts] == ["0", "1"]
