@@ -13,11 +13,12 @@ from emoact.stats.result import AnalysisResult
 
 TRANSFER = "explicit_to_implicit"
 _FLOOR = 0.0005
-_WORDS = {
+BASELINE_WORDS = {
     "text": "text baseline",
     "contextless": "tokens without context",
     "shuffled_words": "shuffled words",
 }
+"""What a verdict on words compares a probe with, by the beginning of its columns."""
 _PAIR_VERDICTS = {
     "no_separation": "not shown to be separate",
     "undecided": "undecided, too few scenarios",
@@ -234,7 +235,7 @@ def verdict_words(row: Row, *, power: bool = True) -> str:
         return "undecided, too few scenarios"
     differences = {
         name: row[f"{name}_difference"]
-        for name in _WORDS
+        for name in BASELINE_WORDS
         if math.isfinite(row[f"{name}_difference"])
     }
     if not differences:
@@ -244,7 +245,7 @@ def verdict_words(row: Row, *, power: bool = True) -> str:
     if verdict == "words_suffice":
         # All intervals have the same quantile, so that their width orders the p-values.
         closest = min(differences, key=lambda name: _beyond_margin(row, name))
-    label = f"{_WORDS[closest]} {_share(row[f'{closest}_balanced_accuracy'])}"
+    label = f"{BASELINE_WORDS[closest]} {_share(row[f'{closest}_balanced_accuracy'])}"
     if closest == "text":
         label += f" ({row['baseline'].replace('_', ' ')})"
     gain = (
@@ -256,7 +257,7 @@ def verdict_words(row: Row, *, power: bool = True) -> str:
         return f"beyond words, smallest gain {gain}, {p_text(row['p_beyond'])} for all three"
     if verdict == "words_suffice":
         return f"words suffice within 5 points, {gain}, {p_text(row['p_words'])}"
-    if len(differences) < len(_WORDS):
+    if len(differences) < len(BASELINE_WORDS):
         return f"inconclusive, because controls are missing; {gain}"
     # A table of an earlier version has no such column.
     one_sided = row["one_sided"] if isinstance(row.get("one_sided"), str) else ""

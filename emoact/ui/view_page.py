@@ -19,7 +19,7 @@ from emoact.ui import links
 from emoact.ui.boxes import show_badges
 from emoact.ui.chart import export_row, show_chart
 from emoact.views import catalogue
-from emoact.views.marked import ringed
+from emoact.views.chart import ringed
 from emoact.views.text import md, unbroken
 from emoact.views.theme import EmotionStyle
 from emoact.views.view import Carded, Caution, Choice, Control, Remark, Shown, View, word

@@ -14,7 +14,7 @@ from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views.analysed import site_words
 from emoact.views.text import listed, md, mono
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion
 from emoact.views.view import Carded, Remark
 
 TERMS: Mapping[str, str] = {
@@ -77,10 +77,7 @@ def geometry_sentences(
             f"{lead} no figure about emotion: no emotion is significant in both models at layers "
             "of the same relative depth."
         ]
-    parts = [
-        _emotion(across[across["emotion"] == emotion], emotion, alpha)
-        for emotion in emotion_order(across["emotion"])
-    ]
+    parts = [_emotion(rows, emotion, alpha) for emotion, rows in by_emotion(across)]
     said: list[str] = [
         Carded(
             f"{lead} agreement on where each emotion lies among the classes, each model on other "
@@ -220,8 +217,7 @@ def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:
         f"{two(medians['cka'])} unbiased CKA, {two(medians.get('cka_within', math.nan))} once "
         f"class means are removed, {two(medians.get('rsa', math.nan))} RSA"
     ]
-    for emotion in emotion_order(across["emotion"]) if len(across) else []:
-        rows = across[across["emotion"] == emotion]
+    for emotion, rows in by_emotion(across) if len(across) else []:
         parts.append(f"score correlation {_corrected(rows['score_corr'].median())} ({md(emotion)})")
     return (
         "What the same prompts have in common in both models, which need not be about emotion "

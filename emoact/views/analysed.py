@@ -118,13 +118,12 @@ def _layers(source: Analysed, choice: Choice) -> list[int]:
     return list(range(int(known.max()) + 1)) if len(known) else [0]
 
 
-def _middle(source: Analysed, choice: Choice) -> int:
-    layers = _layers(source, choice)
-    return layers[len(layers) // 2]
-
-
 LAYER = Control[Analysed](
-    name="layer", label="Layer", kind="layer", options=_layers, default=_middle
+    name="layer",
+    label="Layer",
+    kind="layer",
+    options=_layers,
+    default=lambda source, choice: len(_layers(source, choice)) // 2,
 )
 
 

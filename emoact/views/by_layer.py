@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -77,8 +76,7 @@ def measures() -> dict[str, Measure]:
     return {each.name: each for each in catalogue.labelled("across")} | dict(WHOLE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Beside:
+class Beside(NamedTuple):
     """A line beside that of a measure. `of_emotion`: in the colour of the emotion."""
 
     column: str
@@ -89,28 +87,18 @@ class Beside:
 
 LINES: Mapping[str, Mapping[str, Beside]] = {
     HEADLINE: {
-        "other": Beside(column=f"{HEADLINE}_other", words="classes matched wrongly", dash="dot"),
-        "words_a": Beside(
-            column=f"{HEADLINE}_words_a", words="first model and random words", dash="dashdot"
-        ),
-        "words_b": Beside(
-            column=f"{HEADLINE}_words_b", words="second model and random words", dash="longdashdot"
-        ),
+        "other": Beside(f"{HEADLINE}_other", "classes matched wrongly", "dot"),
+        "words_a": Beside(f"{HEADLINE}_words_a", "first model and random words", "dashdot"),
+        "words_b": Beside(f"{HEADLINE}_words_b", "second model and random words", "longdashdot"),
         "partial": Beside(
-            column=f"{HEADLINE}_partial",
-            words="without words and length",
-            dash="dash",
-            of_emotion=True,
+            f"{HEADLINE}_partial", "without words and length", "dash", of_emotion=True
         ),
     },
     "score_corr": {
         "uncorrected": Beside(
-            column="score_corr_raw",
-            words="before dividing by it (thin)",
-            dash="solid",
-            of_emotion=True,
+            "score_corr_raw", "before dividing by it (thin)", "solid", of_emotion=True
         ),
-        "ceiling": Beside(column="ceiling", words="reliability ceiling", dash="dot"),
+        "ceiling": Beside("ceiling", "reliability ceiling", "dot"),
     },
 }
 """Lines beside a measure, by the name of their column in the table of the view."""

@@ -13,7 +13,7 @@ from emoact.models.registry import display_name
 from emoact.numbers import plural, short
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion
 from emoact.views.view import NOTHING, Caution, Choice, Control, Remark, Shown, View, unbadged
 
 _LARGEST, _IN_REPORT = 12, 3
@@ -136,9 +136,8 @@ def show_doses(source: Causes, choice: Choice) -> Shown:
     table = steer_result.table_of(saved).replace(_WORDS)
     own = table[table["layer"].astype(str) == choice["layer"]].reset_index(drop=True)
     panels = [
-        _panel(rows.sort_values("dose"), emotion, x="dose", every=own)
-        for emotion in emotion_order(own["emotion"])
-        for rows in [_with_zero(own[own["emotion"] == emotion])]
+        _panel(_with_zero(rows).sort_values("dose"), emotion, x="dose", every=own)
+        for emotion, rows in by_emotion(own)
     ]
     return Shown(
         table=own,
@@ -169,10 +168,7 @@ def show_layers(source: Causes, choice: Choice) -> Shown:
     table = steer_result.table_of(saved).replace(_WORDS)
     dose = min(saved.found["settings"]["control_doses"], key=lambda each: abs(each - 1))
     own = table[table["dose"] == dose].reset_index(drop=True)
-    panels = [
-        _panel(own[own["emotion"] == emotion].sort_values("layer"), emotion, x="layer", every=own)
-        for emotion in emotion_order(own["emotion"])
-    ]
+    panels = [_panel(rows, emotion, x="layer", every=own) for emotion, rows in by_emotion(own)]
     return Shown(
         table=own,
         chart=Chart(rows=[panels], key=_key(), heights=[_HEIGHT]) if panels else None,
@@ -188,7 +184,7 @@ def _with_zero(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with the dose 0, which changes nothing."""
     zero = dict.fromkeys(_DRAWN, 0.0)
     first = rows.head(1).assign(dose=0.0, verdict="", specific="", **zero)
-    return pd.concat([rows, first]) if len(rows) else rows
+    return pd.concat([rows, first])
 
 
 def _panel(rows: pd.DataFrame, emotion: str, *, x: str, every: pd.DataFrame) -> Panel:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from emoact.analysis.sentences import TRANSFER, p_text, probe_sentences
+from emoact.analysis.sentences import BASELINE_WORDS, TRANSFER, p_text, probe_sentences
 from emoact.numbers import percent, signed, significant, two
 from emoact.stats.findings.finding import span
 from emoact.views.analysed import Analysed, names, of, site_words
@@ -36,11 +36,6 @@ VERDICTS = {
 _N_LAYERS = 3
 _WIDE = 3.0
 """Interval over that of the median layer from which a layer is called wide."""
-_WORDS = {
-    "text": "text baseline",
-    "contextless": "tokens without context",
-    "shuffled_words": "shuffled words",
-}
 BEST = (
     "Best layers have the largest separation of held-out prompts among significant layers; layer 0 "
     "holds words. They were chosen by these figures, which are therefore likely too large."
@@ -253,20 +248,24 @@ def _words_line(row: dict[Any, Any]) -> str:
         return ""
     others = [
         f"{words}{_which(row, name)} {percent(row[f'{name}_balanced_accuracy'])}"
-        for name, words in _WORDS.items()
+        for name, words in BASELINE_WORDS.items()
         if math.isfinite(row[f"{name}_balanced_accuracy"])
     ]
     gains = {
         name: row[f"{name}_difference"]
-        for name in _WORDS
+        for name in BASELINE_WORDS
         if math.isfinite(row.get(f"{name}_difference", math.nan))
     }
     least = min(gains, key=lambda name: gains[name], default="")
     gain = (
         f" Smallest gain: {signed(100 * gains[least], '.0f')} points "
         f"[{signed(100 * row[f'{least}_difference_low'], '.0f')}, "
-        f"{signed(100 * row[f'{least}_difference_high'], '.0f')}] over {_WORDS[least]}"
-        + (", without control extractions." if len(gains) < len(_WORDS) else _corrected(row))
+        f"{signed(100 * row[f'{least}_difference_high'], '.0f')}] over {BASELINE_WORDS[least]}"
+        + (
+            ", without control extractions."
+            if len(gains) < len(BASELINE_WORDS)
+            else _corrected(row)
+        )
         if least
         else ""
     )

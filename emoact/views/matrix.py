@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from emoact import sites as known
@@ -47,33 +47,27 @@ def chart(drawn: pd.DataFrame) -> Chart:
 
 
 def _cells(rows: pd.DataFrame, labels: list[str], column: str) -> Cells:
-    known = {
-        frozenset(pair): float(value)
-        for *pair, value in rows[["emotion_a", "emotion_b", column]].itertuples(index=False)
-    }
-    values = [
-        [1.0 if a == b else known.get(frozenset((a, b)), math.nan) for b in labels] for a in labels
-    ]
-    inside = set()
-    if column == "cosine":
-        chance = rows[rows["cosine"].between(rows["null_low"], rows["null_high"])]
-        inside = set(map(frozenset, zip(chance["emotion_a"], chance["emotion_b"], strict=True)))
-    drawn = [
-        [
-            math.nan if frozenset((a, b)) in inside else value
-            for b, value in zip(labels, row, strict=True)
-        ]
-        for a, row in zip(labels, values, strict=True)
-    ]
+    swapped = rows.rename(columns={"emotion_a": "emotion_b", "emotion_b": "emotion_a"})
+    both = pd.concat([rows, swapped], ignore_index=True)
+    chance = both["cosine"].between(both["null_low"], both["null_high"]) & (column == "cosine")
+
+    def grid(values: pd.Series) -> list[list[float]]:
+        square = both.assign(value=values).pivot(
+            index="emotion_a", columns="emotion_b", values="value"
+        )
+        cells = square.reindex(index=labels, columns=labels).to_numpy(dtype=float, copy=True)
+        np.fill_diagonal(cells, 1.0)
+        return list(cells.tolist())
+
     return Cells(
-        values=drawn,
+        values=grid(both[column].mask(chance)),
         x=labels,
         y=labels,
         title="cosine",
         diverging=True,
         low=-1,
         high=1,
-        text=[[two(value) for value in row] for row in values],
+        text=[[two(value) for value in row] for row in grid(both[column])],
         hover="%{y} – %{x}: %{customdata[0]:.3f}",
     )
 

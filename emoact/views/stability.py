@@ -57,25 +57,6 @@ TERMS = {
 }
 
 
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each (emotion, site, layer) of the table `stability` of one model."""
-    columns = [
-        "model",
-        "emotion",
-        "site",
-        "layer",
-        "split_half",
-        "split_half_low",
-        "split_half_high",
-        "split_half_null_low",
-        "split_half_null_high",
-        "leave_one_out",
-        "leave_one_out_min",
-        "pairwise",
-    ]
-    return rows[columns].reset_index(drop=True)
-
-
 def chart(drawn: pd.DataFrame) -> Chart:
     """Three cosines by layer in a panel for each emotion and site."""
     y = Axis(
@@ -128,7 +109,7 @@ def _marks(part: pd.DataFrame, emotion: str) -> list[Mark]:
 
 def show(source: Analysed, choice: Choice) -> Shown:
     """Table and chart."""
-    drawn = table(source.of_choice("stability", choice))
+    drawn = source.of_choice("stability", choice).reset_index(drop=True)
     return Shown(
         table=drawn,
         chart=chart(drawn) if len(drawn) else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
 from emoact.errors import EmoactError
 from emoact.numbers import percent, plural, significant
@@ -80,11 +80,8 @@ def along(source: Activations, choice: Choice) -> Along | None:
     units = same_width(source.of_one(choice))[0]
     by_class = {unit.emotion: unit for unit in units if layer < unit.sites[site].n_layers}
     unit = by_class.get(choice["emotion"])
-    if (
-        unit is None
-        or not choice["prompt"]
-        or not {choice.get("towards"), _NEUTRAL} <= set(by_class)
-    ):
+    known = {choice.get("towards"), _NEUTRAL} <= set(by_class)
+    if unit is None or not choice["prompt"] or not known:
         return None
     ids = [unit.prompt_id(at) for at in range(unit.n_samples)]
     sample = ids.index(choice["prompt"])
@@ -95,7 +92,8 @@ def along(source: Activations, choice: Choice) -> Along | None:
     origin = vectors[_NEUTRAL].mean(axis=0)
     direction = vectors[choice["towards"]].mean(axis=0) - origin
     direction /= np.linalg.norm(direction) or np.nan
-    rows = _rows(source.results, unit, site, layer, sample)[start:stop].astype(np.float64)
+    path = ResultsRoot(source.results).unit_path(unit.folder, unit.emotion)
+    rows = read(path).site(site)[layer][sample][start:stop].astype(np.float64)
     own = unit.sites[site].pooled[layer][sample].astype(np.float64)
     return Along(
         tokens=(rows - origin) @ direction,
@@ -120,14 +118,6 @@ def _others(
         and (scenario is None or unit.scenario(at) != scenario)
     ]
     found: Float64[np.ndarray, "prompt d_model"] = vectors[kept]
-    return found
-
-
-def _rows(
-    results: str, unit: UnitMeasures, site: Any, layer: int, sample: int
-) -> Float32[np.ndarray, "pos d_model"]:
-    path = ResultsRoot(results).unit_path(unit.folder, unit.emotion)
-    found: Float32[np.ndarray, "pos d_model"] = read(path).site(site)[layer][sample]
     return found
 
 

@@ -16,7 +16,7 @@ from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.by_layer import HOOK
 from emoact.views.chart import Axis, Chart, Key, Panel, Points, of_emotion, span, wrapped
 from emoact.views.text import listed, md, mono, prose
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion
 from emoact.views.view import Caution, Choice, Control, Remark, Shown, View
 
 CLASSIFIERS: Mapping[str, str] = {
@@ -53,26 +53,24 @@ def chart(drawn: pd.DataFrame) -> Chart:
         format=".0%",
         range=span(drawn["balanced_low"], drawn["balanced_high"], at_least=(0.5, 1.0)),
     )
-    panels = []
-    for emotion in emotion_order(drawn["emotion"]):
-        own = drawn[drawn["emotion"] == emotion]
-        panels.append(
-            Panel(
-                emotions=[emotion],
-                marks=[
-                    Points(
-                        x=own["balanced_accuracy"],
-                        y=[CLASSIFIERS[name] for name in own["classifier"]],
-                        error=list(zip(own["balanced_low"], own["balanced_high"], strict=True)),
-                        colour=of_emotion(emotion),
-                        name=emotion,
-                        hover="%{y}: %{x:.1%}",
-                    )
-                ],
-                x=x,
-                y=Axis(scale="category", categories=titles),
-            )
+    panels = [
+        Panel(
+            emotions=[emotion],
+            marks=[
+                Points(
+                    x=own["balanced_accuracy"],
+                    y=[CLASSIFIERS[name] for name in own["classifier"]],
+                    error=list(zip(own["balanced_low"], own["balanced_high"], strict=True)),
+                    colour=of_emotion(emotion),
+                    name=emotion,
+                    hover="%{y}: %{x:.1%}",
+                )
+            ],
+            x=x,
+            y=Axis(scale="category", categories=titles),
         )
+        for emotion, own in by_emotion(drawn)
+    ]
     rows = wrapped(panels, 3)
     return Chart(
         rows=rows,
@@ -89,8 +87,8 @@ def sentences(found: Transferred, site: str) -> list[str]:
     probes = own[own["classifier"].isin(_PROBES)]
     first = probes.iloc[0]
     said = []
-    for emotion in emotion_order(probes["emotion"]):
-        at = probes[probes["emotion"] == emotion].set_index("classifier")
+    for emotion, own in by_emotion(probes):
+        at = own.set_index("classifier")
         direction, probe = at.loc["mass_mean"], at.loc["logistic"]
         words = rows[(rows["emotion"] == emotion) & (rows["classifier"] == probe["baseline"])]
         target = "" if probe["target"] == emotion else f" as {md(str(probe['target']))}"
@@ -106,7 +104,8 @@ def sentences(found: Transferred, site: str) -> list[str]:
         )
         said.append(
             f"{md(emotion)}{target} ({n[0]} prompts against {n[1]}): direction "
-            f"{_figure(direction)}, AUROC {_auroc(direction)}; "
+            f"{_figure(direction)}, AUROC {two(direction['auroc'])} "
+            f"[{two(direction['auroc_low'])}, {two(direction['auroc_high'])}]; "
             f"logistic probe {_figure(probe)}; "
             f"{CLASSIFIERS[str(probe['baseline'])]} {_figure(words.iloc[0])}. The logistic probe "
             f"is {gain} ({_points(probe)} points)"
@@ -133,10 +132,6 @@ def _figure(row: pd.Series) -> str:
     chance = "" if row["balanced_low"] > 0.5 else ", not shown to be above chance"
     ends = f"[{two(row['balanced_low'])}, {two(row['balanced_high'])}]"
     return f"{two(row['balanced_accuracy'])} {ends}{chance}"
-
-
-def _auroc(row: pd.Series) -> str:
-    return f"{two(row['auroc'])} [{two(row['auroc_low'])}, {two(row['auroc_high'])}]"
 
 
 def _points(row: pd.Series) -> str:

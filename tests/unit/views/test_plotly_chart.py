@@ -18,9 +18,9 @@ from emoact.views.chart import (
     Mark,
     Panel,
     Points,
+    ringed,
     span,
 )
-from emoact.views.marked import ringed
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import INK, Scheme, emotion_styles
 

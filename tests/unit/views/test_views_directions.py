@@ -46,7 +46,7 @@ def test_the_null_band_of_the_relative_strength_is_in_its_unit(tables: Tables) -
 
 
 def test_stability_draws_three_cosines_in_every_panel(tables: Tables) -> None:
-    table = stability.table(tables["stability"])
+    table = tables["stability"]
     drawn = draw(stability.chart(table))
     rows = table[(table["emotion"] == "gratitude") & (table["site"] == "resid_pre")]
     for name, column in (
@@ -100,7 +100,7 @@ def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(table
 
 
 def test_caption_and_badges_are_part_of_the_image_and_are_no_markup(tables: Tables) -> None:
-    chart = stability.chart(stability.table(tables["stability"]))
+    chart = stability.chart(tables["stability"])
     marked = draw(chart, caption="<b>What</b> it shows", badges=["mixed: <dtype>"])
     text = titles(marked)[-1]
     assert "mixed: &lt;dtype&gt;" in text
