@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.stats.products import contrast_product
+from emoact.stats.vectors import ratio
 
 TWIN_TOLERANCE = 0.2
 """Difference from the z-scored cosine beyond which few dimensions decide the cosine."""
@@ -74,19 +75,14 @@ def top_share(
     terms = np.abs(_unit(first) * _unit(second))
     k = min(3, terms.shape[-1])
     top = np.partition(terms, -k, axis=-1)[..., -k:].sum(axis=-1)
-    total = terms.sum(axis=-1)
-    share: Float64[np.ndarray, "*rest"] = np.divide(
-        top, total, out=np.full(np.shape(total), np.nan), where=total > 0
-    )
-    return share
+    return ratio(np.asarray(top), np.asarray(terms.sum(axis=-1)))
 
 
 def twin_differs(
     value: Float[np.ndarray, "*rest"], twin: Float[np.ndarray, "*rest"]
 ) -> Bool[np.ndarray, "*rest"]:
     """True where the z-scored cosine differs by more than `TWIN_TOLERANCE`."""
-    differs: Bool[np.ndarray, "*rest"] = np.abs(value - twin) > TWIN_TOLERANCE
-    return differs
+    return np.asarray(np.abs(value - twin) > TWIN_TOLERANCE)
 
 
 def _unit(vectors: Float[np.ndarray, "*rest d_model"]) -> Float64[np.ndarray, "*rest d_model"]:

@@ -56,10 +56,7 @@ class Design:
     @property
     def members(self) -> Bool[np.ndarray, "label prompt"]:
         """True where the prompt has the label."""
-        members: Bool[np.ndarray, "label prompt"] = (
-            self.label_of[None, :] == np.arange(len(self.labels))[:, None]
-        )
-        return members
+        return np.asarray(self.label_of == np.arange(len(self.labels))[:, None])
 
     @property
     def counts(self) -> Int[np.ndarray, "label scenario"]:
@@ -173,8 +170,7 @@ def class_weights(
     chosen = keep[..., None, design.scenario_of] & members
     totals = chosen.sum(axis=-1, keepdims=True).astype(np.float64)
     totals[totals == 0] = np.nan
-    weights: Float64[np.ndarray, "*draw label prompt"] = chosen / totals
-    return weights
+    return np.asarray(chosen / totals)
 
 
 def contrast_against(design: Design, emotion: str, neutral: str) -> Float64[np.ndarray, " label"]:
@@ -213,7 +209,5 @@ def contrast_prompt_weights(
     A class that the contrast leaves out cannot make the result NaN.
     """
     used = contrast != 0
-    combined: Float64[np.ndarray, "*draw prompt"] = np.einsum(
-        "l,...lp->...p", contrast[used], weights[..., used, :]
-    ).astype(np.float64)
-    return combined
+    combined = np.einsum("l,...lp->...p", contrast[used], weights[..., used, :])
+    return np.asarray(combined, dtype=np.float64)

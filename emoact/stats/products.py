@@ -23,6 +23,7 @@ from emoact.stats.vectors import (
     deviation,
     held,
     inverse_sd,
+    ratio,
 )
 
 Gram = Float64[np.ndarray, "layer prompt prompt"]
@@ -143,8 +144,8 @@ def class_products(design: Design, vectors: Vectors) -> ClassProducts:
     counts = _scenario_parts(design, np.ones((design.n_prompts, 1, 1)))
     total, count = parts.sum(axis=0), counts.sum(axis=0)
     return ClassProducts(
-        whole=_ratio(total, count),
-        left_out=_ratio(
+        whole=ratio(total, count),
+        left_out=ratio(
             total - parts - parts.swapaxes(-1, -2), count - counts - counts.swapaxes(-1, -2)
         ),
     )
@@ -220,8 +221,7 @@ def contrast_product(
 
 def signed_root(squared: Float[np.ndarray, "*rest"]) -> Float64[np.ndarray, "*rest"]:
     """sign(x) * sqrt(|x|)."""
-    root: Float64[np.ndarray, "*rest"] = np.sign(squared) * np.sqrt(np.abs(squared))
-    return root
+    return np.asarray(np.sign(squared) * np.sqrt(np.abs(squared)))
 
 
 def class_sums(
@@ -307,13 +307,3 @@ def _scenario_parts(
                     if b != a:
                         parts[both, layer, b, a] -= inside
     return parts
-
-
-def _ratio(
-    totals: Float64[np.ndarray, "*draw label label"],
-    counts: Float64[np.ndarray, "*broadcast label label"],
-) -> Float64[np.ndarray, "*draw label label"]:
-    counts = np.broadcast_to(counts, totals.shape)
-    return np.asarray(
-        np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0.5)
-    )

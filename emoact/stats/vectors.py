@@ -141,6 +141,15 @@ def inverse_sd(sd: Float64[np.ndarray, "*rest d_model"]) -> Float64[np.ndarray, 
     return np.asarray(np.divide(1.0, sd, out=np.zeros_like(sd), where=alive))
 
 
+def ratio(
+    over: Float[np.ndarray, "*rest"], under: Float[np.ndarray, "*broadcast"]
+) -> Float64[np.ndarray, "*rest"]:
+    """One over the other, NaN where the other is not positive."""
+    under = np.broadcast_to(under, over.shape)
+    found = np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)
+    return np.asarray(found)
+
+
 def divide_by_sd(
     centred: Float64[np.ndarray, "prompt *rest"],
 ) -> Float64[np.ndarray, "prompt *rest"]:

@@ -31,8 +31,7 @@ _TERMS: Mapping[str, str] = {
 }
 
 
-def show_lens(source: Heads, choice: Choice) -> Shown:
-    """Logits of the tokens at both ends, beside those of random directions."""
+def _show_lens(source: Heads, choice: Choice) -> Shown:
     saved = source.lens(choice)
     if saved is None:
         return NOTHING
@@ -83,8 +82,7 @@ def show_lens(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def lens_answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
-    """The tokens at both ends, and whether random directions do as much."""
+def _lens_answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     saved = source.lens(choice)
     if saved is None:
         return []
@@ -119,8 +117,7 @@ LAYER = Control[Heads](
 )
 
 
-def show_projections(source: Heads, choice: Choice) -> Shown:
-    """Tokens or prompts at both ends of the direction."""
+def _show_projections(source: Heads, choice: Choice) -> Shown:
     if source.along is None:
         return NOTHING
     by = choice["by"]
@@ -132,8 +129,7 @@ def show_projections(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def projections_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
-    """The tokens at both ends."""
+def _projections_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
     if source.along is None:
         return []
     found = source.along.document
@@ -146,8 +142,7 @@ def projections_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str
     ]
 
 
-def show_trajectory(source: Heads, _choice: Choice) -> Shown:
-    """Projection of every token of a typed sentence."""
+def _show_trajectory(source: Heads, _choice: Choice) -> Shown:
     found = source.trajectory
     if found is None:
         return NOTHING
@@ -164,8 +159,7 @@ def show_trajectory(source: Heads, _choice: Choice) -> Shown:
     )
 
 
-def trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
-    """Place of the sentence among the saved prompts."""
+def _trajectory_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
     found = source.trajectory
     if found is None:
         return []
@@ -197,8 +191,8 @@ LENS = View[Heads](
     title="Tokens of the direction",
     question="Which tokens does the direction stand for, and does chance do as much?",
     controls=(RESULT,),
-    show=show_lens,
-    answer=lens_answer,
+    show=_show_lens,
+    answer=_lens_answer,
     terms=_LENS_TERMS,
     command=lambda source, choice: _words(source, choice, "lens"),
     in_report=lambda source: [
@@ -211,8 +205,8 @@ PROJECTIONS = View[Heads](
     title="Tokens and prompts along the direction",
     question="Which tokens and prompts project most and least on the direction?",
     controls=(RESULT, LAYER, BY),
-    show=show_projections,
-    answer=projections_answer,
+    show=_show_projections,
+    answer=_projections_answer,
     terms=_TERMS,
     command=lambda source, choice: [*_words(source, choice, "project"), "--by", choice["by"]],
 )
@@ -222,8 +216,8 @@ TRAJECTORY = View[Heads](
     title="A sentence along the direction",
     question="Which tokens of a sentence lie on the side of the emotion?",
     controls=(RESULT, LAYER),
-    show=show_trajectory,
-    answer=trajectory_answer,
+    show=_show_trajectory,
+    answer=_trajectory_answer,
     terms=_TERMS,
     command=_typed_words,
 )

@@ -85,8 +85,7 @@ def _typed(source: Heads) -> Looked:
 
 def _pattern(source: Heads, choice: Choice) -> np.ndarray:
     layer, head = map(int, choice["head"].split("."))
-    pattern: np.ndarray = _typed(source).arrays["pattern"][layer, head].astype(np.float64)
-    return pattern
+    return np.asarray(_typed(source).arrays["pattern"][layer, head], dtype=np.float64)
 
 
 def _shares(typed: Looked) -> dict[str, np.ndarray]:
@@ -166,8 +165,7 @@ def answer(source: Heads, choice: Choice, _: Shown) -> Sequence[str]:
     return said
 
 
-def show_heads(source: Heads, choice: Choice) -> Shown:
-    """Contribution, entropy and masses of every head of the direction."""
+def _show_heads(source: Heads, choice: Choice) -> Shown:
     typed = _typed(source)
     table = table_of(source.chosen(choice))
     heads = table[table["component"] == "head"][["layer", "head", "contrast", "p"]]
@@ -198,7 +196,7 @@ ATTENTION_HEADS = View[Heads](
     title="All heads on this text",
     question="Which heads that write the direction read the text, and which rest on the BOS?",
     controls=(RESULT, TEXT),
-    show=show_heads,
+    show=_show_heads,
     terms=_TERMS,
     tab=False,
     below=lambda source, tab: tab == "attention" and source.typed is not None,

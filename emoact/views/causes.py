@@ -128,8 +128,7 @@ LAYER = Control[Causes](
 )
 
 
-def show_doses(source: Causes, choice: Choice) -> Shown:
-    """Effects at every dose of one layer, a panel for each emotion."""
+def _show_doses(source: Causes, choice: Choice) -> Shown:
     saved = source.steering(choice)
     if saved is None:
         return NOTHING
@@ -160,8 +159,7 @@ def _drawn(rows: pd.DataFrame) -> list[str]:
     return [f"{n} at dose {', '.join(map(short, own))}" for n, own in doses]
 
 
-def show_layers(source: Causes, choice: Choice) -> Shown:
-    """Effects at the doses with controls, layer by layer."""
+def _show_layers(source: Causes, choice: Choice) -> Shown:
     saved = source.steering(choice)
     if saved is None:
         return NOTHING
@@ -254,8 +252,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
     return steer.steer_words(saved.results, saved.found["model"], saved.found["settings"])
 
 
-def show_ablated(source: Causes, choice: Choice) -> Shown:
-    """The parts with the largest effects, with what is direct."""
+def _show_ablated(source: Causes, choice: Choice) -> Shown:
     saved = source.ablation(choice)
     if saved is None:
         return NOTHING
@@ -314,16 +311,14 @@ def show_ablated(source: Causes, choice: Choice) -> Shown:
     )
 
 
-def ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
-    """The largest effects in sentences."""
+def _ablated_answer(source: Causes, choice: Choice, _: Shown) -> Sequence[str]:
     saved = source.ablation(choice)
     if saved is None:
         return []
     return unbadged(ablate.sentences_of(saved), random=saved.found["random_weights"])
 
 
-def ablated_command(source: Causes, choice: Choice) -> list[str]:
-    """Words of the shell command of a result of ablations."""
+def _ablated_command(source: Causes, choice: Choice) -> list[str]:
     saved = source.ablation(choice)
     if saved is None:
         return ["ablate"]
@@ -354,7 +349,7 @@ DOSE_CURVES = View[Causes](
     title="Dose curves",
     question="Does adding the direction make held-out text of the emotion more probable?",
     controls=(STEERED, LAYER),
-    show=show_doses,
+    show=_show_doses,
     answer=answer,
     terms=_TERMS,
     command=command,
@@ -367,7 +362,7 @@ STEERED_LAYERS = View[Causes](
     title="Steering by layer",
     question="At which layers does adding the direction have an effect?",
     controls=(STEERED,),
-    show=show_layers,
+    show=_show_layers,
     answer=answer,
     terms=_TERMS,
     command=command,
@@ -379,10 +374,10 @@ ABLATIONS = View[Causes](
     title="Ablations",
     question="What changes further up when a part of the model is taken out?",
     controls=(ABLATED,),
-    show=show_ablated,
-    answer=ablated_answer,
+    show=_show_ablated,
+    answer=_ablated_answer,
     terms=_ABLATED,
-    command=ablated_command,
+    command=_ablated_command,
     empty="No part was taken out yet.",
     in_report=_ablated_in_report,
 )

@@ -27,8 +27,7 @@ _TERMS: Mapping[str, str] = {
 }
 
 
-def show_prompts(source: Heads, choice: Choice) -> Shown:
-    """Contributions of the largest components to every prompt."""
+def _show_prompts(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = prompts_of(saved)
     if not len(table):
@@ -63,8 +62,7 @@ def show_prompts(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def show_tokens(source: Heads, choice: Choice) -> Shown:
-    """Contributions of the largest components to every token of a text."""
+def _show_tokens(source: Heads, choice: Choice) -> Shown:
     found = source.apart
     if found is None:
         return NOTHING
@@ -104,8 +102,7 @@ def show_tokens(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
-    """The components that contribute most to the text."""
+def _tokens_answer(source: Heads, _choice: Choice, _: Shown) -> Sequence[str]:
     found = source.apart
     if found is None:
         return []
@@ -130,7 +127,7 @@ OF_PROMPTS = View[Heads](
     title="The same by prompt",
     question="Do the largest components write the direction in every prompt, or in a few?",
     controls=(RESULT,),
-    show=show_prompts,
+    show=_show_prompts,
     terms=_TERMS,
     empty="This direction was taken apart before contributions were kept by prompt; taken apart "
     "again, it has them.",
@@ -143,8 +140,8 @@ OF_TOKENS = View[Heads](
     title="Contributions along a text",
     question="At which tokens of a text do which components write the direction?",
     controls=(RESULT,),
-    show=show_tokens,
-    answer=tokens_answer,
+    show=_show_tokens,
+    answer=_tokens_answer,
     terms=_TERMS,
     command=_command,
 )

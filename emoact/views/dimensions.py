@@ -27,8 +27,7 @@ _HEIGHT = 320
 _NAMED = 3
 
 
-def dimension_table(source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(source: Activations, choice: Choice) -> NormTable:
     folder, site = one(choice)
     every = source.of_one(choice)
     units = _units(source, choice)
@@ -49,7 +48,7 @@ def _units(source: Activations, choice: Choice) -> list[UnitMeasures]:
 def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart; the largest dimensions first."""
     (folder, site), units = one(choice), _units(source, choice)
-    rows = dimension_table(source, choice).frame(units) if units else pd.DataFrame()
+    rows = _wanted(source, choice).frame(units) if units else pd.DataFrame()
     layer = choice["layer"]
     return Shown(
         table=rows.sort_values("ratio", ascending=False) if len(rows) else rows,
@@ -133,6 +132,6 @@ DIMENSIONS = View[Activations](
         "([Timkey & van Schijndel 2109.04404](https://arxiv.org/abs/2109.04404)): it counts in a "
         "dot product as a hundred others do.",
     },
-    command=lambda source, choice: source.command(dimension_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(source, choice)),
     empty="No file has this site.",
 )

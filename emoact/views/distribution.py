@@ -34,8 +34,7 @@ OF = Control[Activations](
 _COLUMNS = {"prompts": "mean", "tokens": "value", "lengths": "tokens"}
 
 
-def value_table(_source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(choice: Choice) -> NormTable:
     (folder, site), of = one(choice), choice["of"]
     if of == "lengths":
         return NormTable(by="length", models=(folder,))
@@ -53,7 +52,7 @@ def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart."""
     (folder, site), of = one(choice), choice["of"]
     units = source.of_one(choice) if of != "lengths" else source.chosen({"model": [folder]})
-    rows = value_table(source, choice).frame(units) if units else pd.DataFrame()
+    rows = _wanted(choice).frame(units) if units else pd.DataFrame()
     kind = KIND_TITLES[choice["norm"]]
     what, title, where = {
         "prompts": (f"Mean {kind} over content", f"mean {kind} over content, model units", ""),
@@ -122,6 +121,6 @@ DISTRIBUTION = View[Activations](
         "point": "one prompt, or one token. Far points are outliers or massive tokens.",
         "box": "first to third quartile; its whiskers reach to 1.5 times that range.",
     },
-    command=lambda source, choice: source.command(value_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(choice)),
     empty="There is no value to show.",
 )

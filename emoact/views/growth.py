@@ -16,14 +16,13 @@ from emoact.views.view import Choice, Shown, View
 _HEIGHT = 250
 
 
-def growth_table(_source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(choice: Choice) -> NormTable:
     return NormTable(by="growth", models=tuple(choice["model"]))
 
 
 def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart."""
-    rows = growth_table(source, choice).frame(source.chosen(choice))
+    rows = _wanted(choice).frame(source.chosen(choice))
     return Shown(
         table=rows,
         chart=_chart(rows) if len(rows) else None,
@@ -119,6 +118,6 @@ GROWTH = View[Activations](
         r"share is $\mathrm{mlp}\cdot\Delta / \Delta\cdot\Delta$. The rest is the share of "
         "attention; above 1 the two write in opposite directions.",
     },
-    command=lambda source, choice: source.command(growth_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(choice)),
     empty="Growth needs resid_pre and mlp_out of a model of two or more layers.",
 )

@@ -169,8 +169,7 @@ def _bounds(row: Mapping[str, Any]) -> str:
     return f"{interval}, chance {row['chance']:.3g}, p = {significant(row['p'], 2)}"
 
 
-def show_map(source: Heads, choice: Choice) -> Shown:
-    """Contribution of every head, layer by layer."""
+def _show_map(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = table_of(saved)
     heads = table[table["component"] == "head"].sort_values(["layer", "head"], kind="stable")
@@ -193,8 +192,7 @@ def show_map(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def show_layers(source: Heads, choice: Choice) -> Shown:
-    """Sums over the heads and the MLP of each layer."""
+def _show_layers(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     sums = layers_of(saved)
     bands, lines = list[Mark](), list[Mark]()
@@ -240,8 +238,7 @@ def show_layers(source: Heads, choice: Choice) -> Shown:
     )
 
 
-def show_largest(source: Heads, choice: Choice) -> Shown:
-    """The ten largest components with their intervals."""
+def _show_largest(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = table_of(saved).head(N_LARGEST)
     labels = [name_of(row) for row in table.to_dict("records")]
@@ -359,7 +356,7 @@ HEADS = View[Heads](
     title="Heads that write a direction",
     question="Which heads write the direction?",
     controls=(RESULT, _CLEAR),
-    show=show_map,
+    show=_show_map,
     answer=answer,
     terms=_TERMS,
     command=command,
@@ -371,7 +368,7 @@ COMPONENTS = View[Heads](
     title="Components by layer",
     question="At which layers is the direction written, by attention or by MLPs?",
     controls=(RESULT,),
-    show=show_layers,
+    show=_show_layers,
     answer=answer,
     terms=_TERMS,
     command=command,
@@ -383,7 +380,7 @@ LARGEST = View[Heads](
     title="Largest contributions",
     question="Which components contribute most, and how sure is that?",
     controls=(RESULT,),
-    show=show_largest,
+    show=_show_largest,
     answer=answer,
     terms=_TERMS,
     command=command,

@@ -85,8 +85,7 @@ def grid_chart(
     return Chart(rows=[[panel]], heights=[height], unified=False)
 
 
-def position_table(_source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(choice: Choice) -> NormTable:
     (folder, site), emotion = one(choice), choice["emotion"]
     return NormTable(
         by="position",
@@ -103,7 +102,7 @@ def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart."""
     (folder, site), emotion = one(choice), choice["emotion"]
     kind, units = KIND_TITLES[choice["norm"]], source.of_one(choice)
-    rows = position_table(source, choice).frame(units) if units else pd.DataFrame()
+    rows = _wanted(choice).frame(units) if units else pd.DataFrame()
     chart, end = None, None
     if len(rows):
         grid = of_layer(_grid(rows), choice)
@@ -203,6 +202,6 @@ HEATMAP = View[Activations](
         "prompts; the hover gives their number. `relative` divides by the median of its layer; the "
         "table holds the medians themselves.",
     },
-    command=lambda source, choice: source.command(position_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(choice)),
     empty="There is no position to show.",
 )

@@ -51,8 +51,7 @@ UNITS = Control[Activations](
 )
 
 
-def norm_table(source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(source: Activations, choice: Choice) -> NormTable:
     saved = {site for unit in source.chosen(choice) for site in unit.sites}
     return NormTable(
         norm=choice["norm"],
@@ -65,7 +64,7 @@ def norm_table(source: Activations, choice: Choice) -> NormTable:
 
 def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart."""
-    wanted, units = norm_table(source, choice), source.chosen(choice)
+    wanted, units = _wanted(source, choice), source.chosen(choice)
     rows = wanted.frame(units) if wanted.sites else pd.DataFrame()
     relative = " divided by the model's median residual norm" if wanted.relative else ""
     first = "position 0 in panels of its own" if choice["first"] else "position 0 left out"
@@ -316,7 +315,7 @@ NORMS = View[Activations](
         "residual norm.",
         "Position 0": "has panels of its own: it may be hundreds of times larger.",
     },
-    command=lambda source, choice: source.command(norm_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(source, choice)),
     empty="No chosen file has these sites.",
     in_report=_in_report,
 )

@@ -51,8 +51,7 @@ def _ids(source: Activations, choice: Choice) -> list[str]:
 PROMPT = Control[Activations](name="prompt", label="Prompt", kind="select", options=_ids, width=220)
 
 
-def prompt_table(_source: Activations, choice: Choice) -> NormTable:
-    """Selection of the rows that are drawn."""
+def _wanted(choice: Choice) -> NormTable:
     folder, site = one(choice)
     return NormTable(
         by="token",
@@ -69,7 +68,7 @@ def show(source: Activations, choice: Choice) -> Shown:
     """Table and chart; position 0 only on request, since a sink leaves one colour to the others."""
     (folder, site), unit = one(choice), _unit(source, choice)
     prompt, kind = choice["prompt"], KIND_TITLES[choice["norm"]]
-    rows = prompt_table(source, choice).frame([unit]) if unit and prompt else pd.DataFrame()
+    rows = _wanted(choice).frame([unit]) if unit and prompt else pd.DataFrame()
     chart, end = None, None
     if len(rows):
         tokens = rows[rows["layer"] == rows["layer"].iloc[0]]
@@ -152,7 +151,7 @@ PROMPT_VIEW = View[Activations](
         "([Xiao et al. 2309.17453](https://arxiv.org/abs/2309.17453)).",
         "top1, top2, top3": "the largest dimensions of the token, as dimension: value.",
     },
-    command=lambda source, choice: source.command(prompt_table(source, choice)),
+    command=lambda source, choice: source.command(_wanted(choice)),
     empty="The prompt has no content token; *Position 0* shows its BOS.",
 )
 

@@ -103,8 +103,7 @@ SENTENCE = View[Activations](
 )
 
 
-def show_tokens(source: Activations, choice: Choice) -> Shown:
-    """Table and chart of the norm of each token by layer."""
+def _show_tokens(source: Activations, choice: Choice) -> Shown:
     (folder, site), typed = one(choice), _typed(source)
     norms, kind = sentence_norms(typed.arrays, site, choice["norm"]), KIND_TITLES[choice["norm"]]
     strings, (start, stop) = typed.token_strings, typed.content
@@ -132,8 +131,7 @@ def show_tokens(source: Activations, choice: Choice) -> Shown:
     )
 
 
-def show_layers(source: Activations, choice: Choice) -> Shown:
-    """Table and chart of the mean norm by layer, beside the quartiles of each class."""
+def _show_layers(source: Activations, choice: Choice) -> Shown:
     (folder, site), typed = one(choice), _typed(source)
     units = same_width(source.of_one(choice))[0]
     norms, kind = sentence_norms(typed.arrays, site, choice["norm"]), KIND_TITLES[choice["norm"]]
@@ -186,7 +184,7 @@ SENTENCE_TOKENS = View[Activations](
     title="Norms of its tokens",
     question="Which tokens of the sentence carry the norm?",
     controls=(MODELS, SITES, NORM),
-    show=show_tokens,
+    show=_show_tokens,
     command=lambda source, choice: _command(source, choice, "token"),
     tab=False,
     below=_is_typed,
@@ -197,7 +195,7 @@ SENTENCE_LAYERS = View[Activations](
     title="Its norm beside the saved classes",
     question="Is the norm of the sentence like that of the saved prompts?",
     controls=(MODELS, SITES, NORM),
-    show=show_layers,
+    show=_show_layers,
     command=lambda source, choice: _command(source, choice, "layer"),
     tab=False,
     below=_is_typed,

@@ -117,8 +117,7 @@ def _others(
         and not (unit is of and at == sample)
         and (scenario is None or unit.scenario(at) != scenario)
     ]
-    found: Float64[np.ndarray, "prompt d_model"] = vectors[kept]
-    return found
+    return np.asarray(vectors[kept])
 
 
 def _found(source: Activations, choice: Choice) -> tuple[Along | None, str]:

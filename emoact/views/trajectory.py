@@ -38,8 +38,7 @@ class Trajectory:
     @property
     def projections(self) -> np.ndarray:
         """(x − mean of neutral) · unit direction of every position, in model units."""
-        found: np.ndarray = self.looked.arrays["projection"] - self.along.direction.origin
-        return found
+        return np.asarray(self.looked.arrays["projection"] - self.along.direction.origin)
 
     @property
     def pooled(self) -> float:
@@ -144,8 +143,7 @@ class Apart:
     @property
     def contributions(self) -> Float[np.ndarray, "component pos"]:
         """Contribution of every component at every position."""
-        found: np.ndarray = self.looked.arrays["contributions"]
-        return found
+        return np.asarray(self.looked.arrays["contributions"])
 
     @property
     def names(self) -> list[str]:
@@ -155,12 +153,8 @@ class Apart:
     @property
     def pooled(self) -> Float[np.ndarray, " component"]:
         """Contribution of every component to the pooled text."""
-        pooled: np.ndarray = pool_sample(
-            self.contributions.T.astype(np.float32),
-            pooling=self.along.target.pooling,
-            content=self.looked.content,
-        )
-        return pooled
+        rows = self.contributions.T.astype(np.float32)
+        return pool_sample(rows, pooling=self.along.target.pooling, content=self.looked.content)
 
     @property
     def order(self) -> Int[np.ndarray, " component"]:

@@ -20,7 +20,7 @@ from emoact.stats.products import (
     scenario_sums,
     signed_root,
 )
-from emoact.stats.vectors import Centred, Vectors, blocks, squares_of
+from emoact.stats.vectors import Centred, Vectors, blocks, ratio, squares_of
 
 Layers = Float64[np.ndarray, " layer"]
 
@@ -189,23 +189,14 @@ def participation_ratio(
     1 for a direction along one dimension, k for k dimensions of equal size, d_model at most.
     """
     squared = direction.astype(np.float64) ** 2
-    return _over(squared.sum(axis=1) ** 2, (squared**2).sum(axis=1))
+    return ratio(squared.sum(axis=1) ** 2, (squared**2).sum(axis=1))
 
 
 def touched_scenarios(
     design: Design, contrast: Float[np.ndarray, " label"]
 ) -> Bool[np.ndarray, " scenario"]:
     """True for the scenarios that hold a class of the contrast."""
-    touched: Bool[np.ndarray, " scenario"] = (design.counts[contrast != 0] > 0).any(axis=0)
-    return touched
-
-
-def _over(
-    numerator: Float64[np.ndarray, " layer"], denominator: Float64[np.ndarray, " layer"]
-) -> Float64[np.ndarray, " layer"]:
-    ratio = np.full(numerator.shape, np.nan)
-    np.divide(numerator, denominator, out=ratio, where=denominator > 0)
-    return ratio
+    return np.asarray((design.counts[contrast != 0] > 0).any(axis=0))
 
 
 _strength = Columns("strength", path="strength")
@@ -230,7 +221,7 @@ MEASURES = (
     _strength(
         "relative",
         "l2 over the scale of the layer; the only plain strength to compare over layers",
-        lambda cell: _over(cell.strength.l2, cell.strength.scale),
+        lambda cell: ratio(cell.strength.l2, cell.strength.scale),
         label="plain, relative",
         axis="L2 norm / median norm",
         formula="l2 / scale",
@@ -268,7 +259,7 @@ MEASURES = (
     _strength(
         "cv_relative",
         "cv over the scale of the layer, for comparisons over layers",
-        lambda cell: _over(signed_root(cell.strength.squared), cell.strength.scale),
+        lambda cell: ratio(signed_root(cell.strength.squared), cell.strength.scale),
         label="cross-validated, relative",
         axis="strength / median norm",
         formula="cv / scale",
@@ -283,7 +274,6 @@ MEASURES = (
         lambda cell: cell.strength.normalised,
         formula="cᵀ P c of x_j / σ_j, see Noise normalisation",
         source="Walther et al. 2016",
-        since="0.1.0",
     ),
     *_strength.estimate(
         "cv_normalised",
@@ -297,7 +287,6 @@ MEASURES = (
         formula="sign(crossnobis) √|crossnobis|",
         source="Walther et al. 2016",
         null=("null_normalised_low", "null_normalised_high"),
-        since="0.1.0",
     ),
     _strength(
         "scale",

@@ -142,15 +142,13 @@ def _largest(pool: SitePool, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarr
     ]
     if not found:
         return np.full((pool.n_layers, pool.units[0].d_model), np.nan)
-    largest: np.ndarray = np.nan_to_num(np.stack(found), nan=-np.inf, posinf=np.inf).max(axis=0)
-    return largest
+    return np.asarray(np.nan_to_num(np.stack(found), nan=-np.inf, posinf=np.inf).max(axis=0))
 
 
 def _constant(sd: np.ndarray) -> np.ndarray:
     middle = np.median(sd, axis=1, keepdims=True)
     # A layer in which no dimension varies is a collapsed one, which another check names.
-    found: np.ndarray = (sd <= _DEAD * middle) & (sd.max(axis=1, keepdims=True) > 0)
-    return found
+    return np.asarray((sd <= _DEAD * middle) & (sd.max(axis=1, keepdims=True) > 0))
 
 
 def _named(dims: list[int]) -> str:
