@@ -17,13 +17,7 @@ from emoact.stats.across.between import CREDIBLE, RAW_DRAWS
 from emoact.stats.across.geometry import HEADLINE
 from emoact.stats.settings import AnalysisSettings
 from emoact.views.across_answer import TERMS, control_sentence, geometry_sentences, prompts_sentence
-from emoact.views.analysed import (
-    Analysed,
-    measure_help,
-    of,
-    site_words,
-    vector_terms,
-)
+from emoact.views.analysed import Analysed, measure_help, of, site_words, vector_terms
 from emoact.views.chart import (
     BEYOND_ONE,
     Axis,

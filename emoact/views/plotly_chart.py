@@ -14,14 +14,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from emoact.views.chart import Axis, Cells, Chart, Panel, Points, last_of, values_of
-from emoact.views.plotly_marks import (
-    Paint,
-    Trace,
-    colour_bar,
-    key_trace,
-    log_ticks,
-    traces_of,
-)
+from emoact.views.plotly_marks import Paint, Trace, colour_bar, key_trace, log_ticks, traces_of
 from emoact.views.theme import INK, EmotionStyle, Scheme, dressed, plain
 
 _HEIGHT = 236

@@ -14,15 +14,7 @@ from emoact import sites as known
 from emoact.models.registry import display_name
 from emoact.numbers import plural, significant
 from emoact.stats.distances.geometry import MAX_POINTS
-from emoact.views.analysed import (
-    LAYER,
-    MODEL,
-    SITES,
-    Analysed,
-    of,
-    site_words,
-    vector_terms,
-)
+from emoact.views.analysed import LAYER, MODEL, SITES, Analysed, of, site_words, vector_terms
 from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import Axis, Chart, Key, Line, Mark, Panel, Points, of_emotion, span
 from emoact.views.text import listed, md

@@ -8,13 +8,7 @@ import pandas as pd
 
 from emoact import sites as known
 from emoact.models.registry import display_name
-from emoact.views.analysed import (
-    MODEL,
-    SITES,
-    Analysed,
-    sites_words,
-    vector_terms,
-)
+from emoact.views.analysed import MODEL, SITES, Analysed, sites_words, vector_terms
 from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     COLUMNS,

@@ -21,17 +21,7 @@ from emoact.views.analysed import (
     vector_terms,
 )
 from emoact.views.beside import BESIDE, of_both, said_of_both
-from emoact.views.chart import (
-    Axis,
-    Band,
-    Chart,
-    Key,
-    Level,
-    Line,
-    Mark,
-    of_emotion,
-    span,
-)
+from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Mark, of_emotion, span
 from emoact.views.direction_answer import answer
 from emoact.views.view import Choice, Control, Shown, View
 

@@ -13,9 +13,7 @@ from jaxtyping import Float, Float64, Int
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.cosine import plain_cosine
-from emoact.stats.design import (
-    Design,
-)
+from emoact.stats.design import Design
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.directions import (
     DirectionKind,
@@ -35,10 +33,7 @@ from emoact.stats.directions.stability import (
 )
 from emoact.stats.directions.strength import Strength, measure_strength
 from emoact.stats.features import ModelFeatures
-from emoact.stats.null.permutation import (
-    permuted_statistics,
-    permuted_strengths,
-)
+from emoact.stats.null.permutation import permuted_statistics, permuted_strengths
 from emoact.stats.null.significance import Judged
 from emoact.stats.null.uncertainty import percentile_interval
 from emoact.stats.products import SharedVectors
