@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
@@ -14,22 +12,15 @@ TWIN_TOLERANCE = 0.2
 """Difference from the z-scored cosine beyond which few dimensions decide the cosine."""
 
 
-class ZeroDirectionWarning(UserWarning):
-    """A direction has length zero, so that its cosine is undefined."""
-
-
 def plain_cosine(
     first: Float[np.ndarray, "*rest d_model"], second: Float[np.ndarray, "*rest d_model"]
 ) -> Float64[np.ndarray, "*rest"]:
-    """The cosine of two directions; NaN and a warning where one of them is zero.
+    """The cosine of two directions; NaN where one of them is zero.
 
     Directions that subtract the same neutral prompts are not independent: two directions of noise
     have the cosine of `noise_expectation`, not 0.
     """
-    unit_first, unit_second = _unit(first), _unit(second)
-    if not (np.isfinite(unit_first).all() and np.isfinite(unit_second).all()):
-        warnings.warn("a direction is zero; its cosine is NaN", ZeroDirectionWarning, stacklevel=2)
-    value = np.einsum("...d,...d->...", unit_first, unit_second)
+    value = np.einsum("...d,...d->...", _unit(first), _unit(second))
     return np.asarray(np.clip(value, -1.0, 1.0))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -20,7 +19,6 @@ from emoact.stats.across.between import Side, compare_models, matched_layers
 from emoact.stats.across.geometry import Geometry, judged_columns, measure_geometry
 from emoact.stats.across.shared import common_rows, sampled_rows
 from emoact.stats.comparable import Difference
-from emoact.stats.cosine import ZeroDirectionWarning
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.emotion import (
     EmotionFigures,
@@ -46,7 +44,7 @@ from emoact.stats.products import centred_gram, share_vectors
 from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
-from emoact.stats.steps import OnProgress, Step, run_steps
+from emoact.stats.steps import OnProgress, run_steps
 
 Place = tuple[str, SiteName, str]
 """Model, site and emotion."""
@@ -113,15 +111,15 @@ def analyse_grid(
     work = [each for one in prepared for each in _model_steps(one, found, settings, room)]
     for first, second in combinations(prepared, 2):
         work.extend(_pair_steps(first, second, found, missing_pairs, settings, room))
-    with warnings.catch_warnings():
-        # A zero direction becomes a finding below, once, with its place.
-        warnings.simplefilter("ignore", ZeroDirectionWarning)
-        steps = (
-            Step(label=label, run=functools.partial(_keep, found, number, cells))
+    run_steps(
+        [
+            (label, functools.partial(_keep, found, number, cells))
             for number, (label, cells) in enumerate(let_go(work))
-        )
-        run_steps(list(steps), on_progress, workers=workers)
-        return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
+        ],
+        on_progress,
+        workers=workers,
+    )
+    return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
 
 
 def _keep(found: _Found, number: int, cells: Callable[[], Iterable[Cell]]) -> None:

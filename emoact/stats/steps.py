@@ -5,18 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 
 OnProgress = Callable[[int, int, str], None]
 """Called with steps done, steps in all and what was just done; raises to stop the work."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One piece of work that depends on no other."""
-
-    label: str
-    run: Callable[[], None]
+Step = tuple[str, Callable[[], None]]
+"""Label of a piece of work that depends on no other, and the work."""
 
 
 def run_steps(
@@ -36,7 +31,7 @@ def run_steps(
     if on_progress is not None:
         on_progress(0, len(steps), "")
     with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=count) as executor:
-        running = {executor.submit(step.run): step.label for step in steps}
+        running = {executor.submit(run): label for label, run in steps}
         # What a step alone holds is let go when it is done.
         del steps
         try:

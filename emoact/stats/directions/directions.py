@@ -12,7 +12,6 @@ from emoact.stats.design import (
     Design,
     class_weights,
     contrast_against,
-    contrast_grand_mean,
     contrast_prompt_weights,
 )
 from emoact.stats.vectors import Centred, about_mean, blocks, centre
@@ -30,17 +29,6 @@ def contrast_direction(
     """Sum over classes of contrast[class] * mean(class)."""
     weights = contrast_prompt_weights(class_weights(design), contrast)
     return _weighted_sum(weights, features)
-
-
-def grand_mean_direction(
-    features: Float[np.ndarray, "prompt *rest"], design: Design, emotion: str
-) -> Float64[np.ndarray, "*rest"]:
-    """mean(emotion) - mean over classes of the class means.
-
-    Needs no neutral class. Between C classes without any signal the cosine of two such directions
-    is -1 / (C - 1), not 0.
-    """
-    return contrast_direction(features, design, contrast_grand_mean(design, emotion))
 
 
 def within_scenario_direction(
@@ -87,12 +75,7 @@ def neutral_components(
     """The leading principal components of neutral text that hold this share of its variance.
 
     Orthonormal rows; none where neutral text does not vary.
-
-    Raises:
-        RequestError: The share is not between 0 and 1.
     """
-    if not 0 <= variance <= 1:
-        raise RequestError(f"neutral variance is {variance}; it is a share between 0 and 1")
     axes, squared = principal_axes_of(neutral)
     if variance == 0 or squared.sum() == 0:
         return np.empty((0, neutral.shape[1]))

@@ -13,12 +13,11 @@ from jaxtyping import Float, Float64, Int
 from emoact.measures import Cell, Columns
 from emoact.sites import SiteName
 from emoact.stats.cosine import plain_cosine
-from emoact.stats.design import Design
+from emoact.stats.design import Design, contrast_grand_mean
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.directions.directions import (
     DirectionKind,
     contrast_direction,
-    grand_mean_direction,
     neutral_components,
     project_out,
     within_scenario_direction,
@@ -240,7 +239,8 @@ def _directions(
     used = contrast_direction(features, design, contrast.weights)
     directions: dict[DirectionKind, Float64[np.ndarray, "layer d_model"]] = {main: used}
     if len(design.labels) > 1:
-        directions["grand_mean"] = grand_mean_direction(features, design, contrast.emotion)
+        grand = contrast_grand_mean(design, contrast.emotion)
+        directions["grand_mean"] = contrast_direction(features, design, grand)
     if main == "plain":
         directions["neutral_projected"] = np.stack(
             [project_out(*each) for each in zip(used, neutral, strict=True)]

@@ -112,7 +112,8 @@ class NormTable:
                 model: own_scale([unit for unit in every if unit.folder == model], self.norm)
                 for model in dict.fromkeys(unit.folder for unit in chosen)
             }
-            return relative(found, scales)
+            columns, divisor = ["mean", "median", "q25", "q75"], found["model"].map(scales)
+            return found.assign(**found[columns].div(divisor, axis=0))
         return found
 
     def _units(self, units: Sequence[UnitMeasures]) -> tuple[UnitMeasures, ...]:
@@ -172,12 +173,6 @@ def own_scale(units: Sequence[UnitMeasures], kind: NormKind) -> float:
     medians = rows.loc[rows["position"] == "content", "median"]
     usable = medians[np.isfinite(medians) & (medians > 0)]
     return float(usable.median()) if len(usable) else math.nan
-
-
-def relative(rows: pd.DataFrame, scales: Mapping[str, float]) -> pd.DataFrame:
-    """Rows by layer in units of each model's own scale."""
-    columns = ["mean", "median", "q25", "q75"]
-    return rows.assign(**rows[columns].div(rows["model"].map(scales), axis=0))
 
 
 def _check(option: str, wanted: Sequence[str], there: Sequence[str]) -> None:

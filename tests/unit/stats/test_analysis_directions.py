@@ -81,12 +81,6 @@ def test_neutral_text_that_never_varies_has_no_components() -> None:
     np.testing.assert_array_equal(project_out(np.ones(4), np.empty((0, 4))), np.ones(4))
 
 
-@pytest.mark.parametrize("variance", [-0.1, 1.1])
-def test_share_of_variance_is_checked(variance: float) -> None:
-    with pytest.raises(RequestError, match="between 0 and 1"):
-        neutral_components(np.ones((5, 4)), variance)
-
-
 def test_direction_of_equal_vectors_is_exactly_zero() -> None:
     same = np.tile(RNG.normal(size=(1, 8)).astype(np.float32), (7, 1))
     design = design_of(["a"] * 3 + ["n"] * 4)

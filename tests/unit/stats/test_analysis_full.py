@@ -22,7 +22,7 @@ from emoact.stats.full import analyse_grid
 from emoact.stats.products import centred_gram
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
-from emoact.stats.steps import Step, run_steps
+from emoact.stats.steps import run_steps
 from emoact.store.unit import Samples, Unit
 from tests.support.planted_features import unit_of
 from tests.support.planted_scenarios import FAST
@@ -194,7 +194,7 @@ def test_failed_step_stops_those_that_have_not_started() -> None:
     def work() -> None:
         ran.append(1)
 
-    steps = [Step(label="bad", run=fail), *(Step(label="good", run=work) for _ in range(50))]
+    steps = [("bad", fail), *[("good", work)] * 50]
     with pytest.raises(ValueError, match="broken"):
         run_steps(steps, workers=1)
     assert len(ran) < 50

@@ -11,7 +11,7 @@ from emoact.stats.across.directions import carried_cosines
 from emoact.stats.across.similarity import cka_matrices, similarity_map
 from emoact.stats.cosine import noise_expectation, plain_cosine
 from emoact.stats.design import contrast_against, contrast_grand_mean, design_of
-from emoact.stats.directions.directions import grand_mean_direction
+from emoact.stats.directions.directions import contrast_direction
 from emoact.stats.directions.stability import split_half_cosines
 from emoact.stats.null.splits import scenario_folds, scenario_halves
 from emoact.stats.products import centred_gram, class_products, contrast_product
@@ -104,8 +104,10 @@ def test_grand_mean_centring_of_four_classes_reads_minus_one_third() -> None:
         x = noise(rng)
         cosines.append(
             plain_cosine(
-                grand_mean_direction(x, DESIGN, "gratitude"),
-                grand_mean_direction(x, DESIGN, "anger"),
+                *(
+                    contrast_direction(x, DESIGN, contrast_grand_mean(DESIGN, emotion))
+                    for emotion in ("gratitude", "anger")
+                )
             )
         )
     # Each direction is a class mean less the mean of four, so that pairs share -1/3.
