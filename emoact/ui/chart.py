@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,77 +17,23 @@ from emoact.views.plotly_chart import figure
 from emoact.views.text import mono
 from emoact.views.theme import EmotionStyle, Scheme
 
-_PARTS = """
-<div class="row">
-  <button type="button" data-format="svg">SVG</button>
-  <button type="button" data-format="png">PNG</button>
-</div>
-"""
-_LOOK = """
-.row { display: flex; gap: 0.5rem; }
-button {
-  font: inherit; font-size: 0.933rem; line-height: 1.6; cursor: pointer;
-  min-height: 2.5rem; padding: 0.25rem 0.75rem;
-  color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
-}
-button:hover, button:focus-visible {
-  color: var(--st-link-color); border-color: var(--st-link-color);
-}
-button:focus-visible { outline: 2px solid var(--st-link-color); outline-offset: 1px; }
-"""
-# The chart has a button of its own that draws it as an image; it takes one format only, so the
-# format is set before that button is pressed. No second copy of the drawing library is needed.
-_PRESS = """
-export default function ({ data, parentElement }) {
-  for (const button of parentElement.querySelectorAll("button")) {
-    const format = button.dataset.format
-    button.setAttribute("aria-label", "Save the chart as " + format.toUpperCase())
-    button.onclick = () => {
-      const plot = document.querySelector(".st-key-" + data.chart + " .js-plotly-plot")
-      const camera = plot && plot.querySelector('.modebar-btn[data-title^="Download plot"]')
-      if (!camera) return
-      plot._context.toImageButtonOptions = {
-        format, filename: data.name, width: plot.clientWidth, height: plot.clientHeight,
-        scale: format === "png" ? 2 : 1,
-      }
-      camera.dispatchEvent(new MouseEvent("click", { bubbles: true }))
-    }
-  }
-}
-"""
-_save_buttons = st.components.v2.component("emoact_save_chart", html=_PARTS, css=_LOOK, js=_PRESS)
 _BUTTONS_WIDTH = 136
 _WIDTH = "emoact-width"
-# A screen that is wide says nothing, so that its page is drawn once.
-_MEASURE = """
-export default function ({ setStateValue, data, parentElement }) {
-  const narrow = window.innerWidth < 640
-  if (narrow !== data.narrow) setStateValue("narrow", narrow)
-  // Charts take the colours of another scheme when they are drawn again.
-  if (parentElement.scheme) parentElement.scheme.onchange = null
-  const scheme = parentElement.scheme = window.matchMedia("(prefers-color-scheme: dark)")
-  scheme.onchange = () => setTimeout(() => setStateValue("dark", scheme.matches), 50)
-  // Streamlit's list of pages has headings between its entries, which no list may have.
-  const group = () => {
-    for (const list of document.querySelectorAll("[data-testid=stSidebarNavItems]")) {
-      list.setAttribute("role", "none")
-      for (const part of list.children) {
-        part.setAttribute("role", "group")
-        part.setAttribute("aria-label", part.querySelector("header p")?.textContent ?? "Pages")
-        part.querySelectorAll("li").forEach(entry => entry.setAttribute("role", "none"))
-      }
-    }
-  }
-  const sidebar = document.querySelector("[data-testid=stSidebar]")
-  if (sidebar && !sidebar.grouped) {
-    sidebar.grouped = new MutationObserver(group)
-    sidebar.grouped.observe(sidebar, { childList: true, subtree: true })
-  }
-  group()
-}
-"""
-_measure_width = st.components.v2.component("emoact_width", html="<span></span>", js=_MEASURE)
+
+
+def _part(name: str) -> str:
+    return (Path(__file__).with_name("browser") / name).read_text(encoding="utf-8")
+
+
+_save_buttons = st.components.v2.component(
+    "emoact_save_chart",
+    html=_part("save_chart.html"),
+    css=_part("save_chart.css"),
+    js=_part("save_chart.js"),
+)
+_measure_width = st.components.v2.component(
+    "emoact_width", html="<span></span>", js=_part("width.js")
+)
 
 
 def measure_width() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ from emoact.views.theme import INK
 
 PASSWORD = "EMOACT_PASSWORD"  # noqa: S105
 """Variable with the password that the dashboard asks for; without it there is none."""
+# A named icon would be fetched from a server far away.
+_ICON = Path(__file__).with_name("browser") / "icon.svg"
 _FRAMED = "framed"
 _KNOWN = "password-known"
 _COOKIE = "emoact"
@@ -42,55 +45,26 @@ _SELECTED = (
     '[data-testid="stButtonGroup"] button[data-selected="true"] *,'
     '[data-testid="stSliderThumbValue"]'
 )
-_PAGES = (
-    ("Run", "pages/home.py", "Home", "What is on disk, what is running, and the next step."),
-    ("Run", "pages/extract.py", "Extract", "Run prompts through models and save activations."),
-    ("Run", "pages/runs.py", "Runs", "Every run of this folder: watch, cancel, resume, compare."),
-    ("Look", "pages/prompts.py", "Prompts", "The data set: browse it, audit it, import your own."),
-    (
-        "Look",
-        "pages/activations.py",
-        "Activations",
-        "Layerwise norms of the residual stream and the MLP output.",
-    ),
-    (
-        "Analyse",
-        "pages/directions.py",
-        "Directions",
-        "How far each emotion lies from neutral, beyond chance and beyond words.",
-    ),
-    (
-        "Analyse",
-        "pages/distances.py",
-        "Distances",
-        "How alike the directions of emotions are, and prompts as points.",
-    ),
-    (
-        "Analyse",
-        "pages/across_models.py",
-        "Across models",
-        "What two models have in common, against what chance gives.",
-    ),
-    (
-        "Analyse",
-        "pages/heads.py",
-        "Heads",
-        "Which heads, MLPs and layers write a direction.",
-    ),
-    (
-        "Analyse",
-        "pages/causes.py",
-        "Causes",
-        "What the model does when a direction is added, or a part taken out.",
-    ),
-    (
-        "Report",
-        "pages/report.py",
-        "Report",
-        "One document of everything in this folder, in English or Japanese.",
-    ),
-)
-"""Group, file, title and help of every page, in the order of the navigation."""
+_PAGES = {
+    "Run": {
+        "home": "What is on disk, what is running, and the next step.",
+        "extract": "Run prompts through models and save activations.",
+        "runs": "Every run of this folder: watch, cancel, resume, compare.",
+    },
+    "Look": {
+        "prompts": "The data set: browse it, audit it, import your own.",
+        "activations": "Layerwise norms of the residual stream and the MLP output.",
+    },
+    "Analyse": {
+        "directions": "How far each emotion lies from neutral, beyond chance and beyond words.",
+        "distances": "How alike the directions of emotions are, and prompts as points.",
+        "across_models": "What two models have in common, against what chance gives.",
+        "heads": "Which heads, MLPs and layers write a direction.",
+        "causes": "What the model does when a direction is added, or a part taken out.",
+    },
+    "Report": {"report": "One document of everything in this folder, in English or Japanese."},
+}
+"""Name and help of every page by its group, in the order of the navigation."""
 
 
 def open_frame() -> Page:
@@ -207,16 +181,6 @@ def _let_in(password: str) -> None:
     st.html(f"<script>document.cookie = {cookie!r}</script>", unsafe_allow_javascript=True)
 
 
-# Drawn here, because a named icon would be fetched from a server far away.
-_ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">
-<rect width="32" height="32" rx="7" fill="#0E6E6B"/>
-<g fill="none" stroke-linecap="round" stroke-width="3">
-<path d="M6 22C12 22 14 9 26 8" stroke="#F0B429"/>
-<path d="M6 24C14 24 17 16 26 15" stroke="#FFFFFF"/>
-<path d="M6 26C15 26 19 23 26 22" stroke="#6FA8FF"/>
-</g></svg>"""
-
-
 def _show_folders() -> None:
     try:
         for folder in known_folders():
@@ -244,8 +208,10 @@ def _brought(folder: str) -> str:
 
 def _navigation() -> Page:
     # No icons: the browser would fetch that of the page from a server far away as its favicon.
-    groups: dict[str, list[Page]] = {}
-    for group, file, title, about in _PAGES:
-        page = st.Page(file, title=title, default=title == "Home", help=about)
-        groups.setdefault(group, []).append(page)
+    groups = {group: [_page(*each) for each in pages.items()] for group, pages in _PAGES.items()}
     return st.navigation(groups, expanded=True)
+
+
+def _page(name: str, about: str) -> Page:
+    title = name.replace("_", " ").capitalize()
+    return st.Page(f"pages/{name}.py", title=title, default=name == "home", help=about)

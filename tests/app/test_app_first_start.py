@@ -74,6 +74,6 @@ def test_every_page_stands_in_the_navigation_and_enters_the_frame(results: Path)
     pages = sorted((ROOT / "pages").glob("**/*.py"))
     assert pages
     for page in pages:
-        assert f'"pages/{page.name}"' in frame
+        assert f'"{page.stem}": "' in frame
         body = page.read_text()
         assert body.index("frame.enter()") < body.index("st.title(")
