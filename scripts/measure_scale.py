@@ -290,7 +290,7 @@ def _audit(folder: Path) -> None:
 def _analyze(folder: Path) -> None:
     from emoact.analysis.request import AnalyzeRequest, prepare_analysis
     from emoact.analysis.save import save_analysis
-    from emoact.analysis.work import AnalysisWork, Computed, compute_analysis
+    from emoact.analysis.worker import AnalysisWork, Computed, compute_analysis
     from emoact.decode import decode
     from emoact.store.layout import ResultsRoot
 

@@ -180,8 +180,9 @@ def pair_sentences(
             f"{p_text(row['p_holm'])}{_pair_verdict(row)}"
             for row in own
         )
+        how = _how(own)
         sentences.append(
-            f"Emotion against emotion, {_lower(_how(own))}: {figures} (p of the accuracy, "
+            f"Emotion against emotion, {how[:1].lower()}{how[1:]}: {figures} (p of the accuracy, "
             "Holm over all pairs; separate needs the permutation test too)."
         )
     return sentences
@@ -348,7 +349,3 @@ def _share(value: float) -> str:
 
 def _points(value: float) -> str:
     return f"{100 * value:.0f}".replace("-", MINUS)
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]

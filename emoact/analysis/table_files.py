@@ -82,10 +82,7 @@ def missing_columns(data: bytes, name: str) -> tuple[str, ...]:
     Raises:
         OSError, ValueError: The bytes are no Parquet file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    there = pq.ParquetFile(pa.BufferReader(data)).schema_arrow.names
+    there = _parquet(data).schema_arrow.names
     return tuple(column for column in _known(name) if column not in there)
 
 
@@ -98,11 +95,8 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         OSError, ValueError: The bytes are no Parquet file, lack an identifier column, or hold a
             column of another type.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns = _known(name)
-    frame = pq.ParquetFile(pa.BufferReader(data)).read().to_pandas()
+    frame = _parquet(data).read().to_pandas()
     there = list(frame)
     for column, each in columns.items():
         if column in there:
@@ -112,6 +106,13 @@ def read_table(data: bytes, name: str) -> pd.DataFrame:
         else:
             frame[column] = _BLANKS[each.kind]
     return frame[[*columns, *(column for column in there if column not in columns)]]
+
+
+def _parquet(data: bytes) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(pa.BufferReader(data))
 
 
 def check_rows(frame: pd.DataFrame, name: str, allowed: Mapping[str, Collection[str]]) -> None:

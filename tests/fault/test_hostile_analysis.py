@@ -21,7 +21,7 @@ from emoact.analysis.request import control_settings
 from emoact.analysis.saved import SavedAnalysis
 from emoact.analysis.table_files import check_rows
 from emoact.analysis.verify import verify_controls
-from emoact.analysis.work import AnalysisWork, Computed, compute_analysis
+from emoact.analysis.worker import AnalysisWork, Computed, compute_analysis
 from emoact.cli import main
 from emoact.decode import sealed, unsealed
 from emoact.errors import EmoactError, FileRefusedError, RequestError

@@ -7,7 +7,7 @@ import pytest
 
 from emoact.analysis.key import InputFile, analysis_id, check_unchanged
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
-from emoact.analysis.work import AnalysisWork
+from emoact.analysis.worker import AnalysisWork
 from emoact.cli.analyze_command import _request as request_of
 from emoact.cli.entry import build_parser
 from emoact.decode import decode
