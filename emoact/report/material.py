@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoact import sites
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.causes import ablate, steer
@@ -88,7 +89,7 @@ class UnitFacts(UnitMeasures):
         provenance: How it was made, empty where it does not say.
         d_vocab: Size of the vocabulary, None where the model's first file does not say.
         size: Bytes of the file.
-        sha256: Hash of the file as it is now.
+        hashes: Hash of each of its parts as they are now; of most files there is one.
         recorded: Hash that the manifest has for it, None without one.
     """
 
@@ -96,8 +97,13 @@ class UnitFacts(UnitMeasures):
     provenance: Mapping[str, Any]
     d_vocab: int | None
     size: int
-    sha256: str
+    hashes: tuple[str, ...]
     recorded: str | None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file as it is now."""
+        return _together(self.hashes)
 
     @property
     def n_tokens(self) -> int:
@@ -153,6 +159,12 @@ class Material:
         return tuple(emotion_order(unit.emotion for unit in self.units))
 
     @property
+    def sites(self) -> tuple[sites.Site, ...]:
+        """Every site that a file has, in their usual order."""
+        saved = {name for unit in self.units for name in unit.saved_sites}
+        return tuple(site for site in sites.SITES if site.name in saved)
+
+    @property
     def random(self) -> tuple[str, ...]:
         """Models whose weights are random, by folder."""
         return tuple(dict.fromkeys(unit.folder for unit in self.units if unit.random_weights))
@@ -194,8 +206,13 @@ def gather(
     on_step("audit")
     audits = tuple(audit_dataset(dataset) for dataset in datasets_of(units))
     on_step("analysis")
-    phase3, unread = newest_phase3(root, _hashes(root, units))
+    hashes = {each for unit in units for each in (*unit.hashes, unit.sha256)}
+    phase3, unread = newest_phase3(root, hashes)
     folders = {unit.folder for unit in units}
+
+    def own(saved: Iterable[SavedCause]) -> tuple[SavedCause, ...]:
+        return tuple(each for each in saved if each.found["model"] in folders)
+
     return Material(
         results=os.fspath(results),
         units=units,
@@ -204,16 +221,12 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
-        heads=_of_models(saved_heads(root), folders),
+        heads=own(saved_heads(root)),
         lenses=saved_lenses(root),
-        steered=_of_models(saved_causes(root, steer.KIND), folders),
-        ablated=_of_models(saved_causes(root, ablate.KIND), folders),
+        steered=own(saved_causes(root, steer.KIND)),
+        ablated=own(saved_causes(root, ablate.KIND)),
         executors=_executors(root, units),
     )
-
-
-def _of_models(saved: Iterable[SavedCause], folders: Collection[str]) -> tuple[SavedCause, ...]:
-    return tuple(each for each in saved if each.found["model"] in folders)
 
 
 def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts, ...]:
@@ -235,29 +248,18 @@ def _facts(root: ResultsRoot, found: Sequence[UnitMeasures]) -> tuple[UnitFacts,
                 file=path.name,
                 d_vocab=vocabularies[unit.folder],
                 size=sum(file.stat().st_size for file in files),
-                sha256=_together([file_sha256(file) for file in files]),
-                recorded=_together([None if entry is None else entry.sha256 for entry in entries]),
+                hashes=tuple(file_sha256(file) for file in files),
+                recorded=_together([entry.sha256 for entry in entries if entry])
+                if all(entries)
+                else None,
             )
         )
     return tuple(facts)
 
 
-def _hashes(root: ResultsRoot, units: Sequence[UnitFacts]) -> set[str]:
-    there = labels_by_emotion(root)
-    parts = [
-        file_sha256(root.unit_path(unit.folder, label))
-        for unit in units
-        for label in there.get((unit.folder, unit.emotion), [])
-    ]
-    return {*parts, *(unit.sha256 for unit in units)}
-
-
-def _together(hashes: Sequence[str | None]) -> Any:
-    """The hash of a file; of several parts the hash of their hashes; None where one is unknown."""
-    known = [each for each in hashes if each is not None]
-    if len(known) < len(hashes):
-        return None
-    return known[0] if len(known) == 1 else hashlib.sha256("\n".join(known).encode()).hexdigest()
+def _together(hashes: Sequence[str]) -> str:
+    """The hash of a file; of several parts the hash of their hashes."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _executors(root: ResultsRoot, units: Sequence[UnitFacts]) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from emoact.report.document import Block, Marked, Remark, Section, bullets, code
 from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_views import view_blocks
 from emoact.report.words import Words
-from emoact.sites import site_names
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.findings.finding import Figure as Value
 from emoact.stats.norms.tables import sink_table
@@ -22,8 +21,11 @@ from emoact.views.activations import Activations
 
 def activations(material: Material, words: Words) -> tuple[Section, ...]:
     """Files and norms, model by model, then the findings."""
-    saved = {site for unit in material.units for site in unit.saved_sites}
-    contents = [words.site_contents(site) for site in site_names() if site in saved]
+    contents = []
+    for site in material.sites:
+        shape = code(f"float32 [{site.shape.replace(' ', ', ')}]")
+        name, definition = marked(words.site(site.name)), marked(site.definition.of(words.lang))
+        contents.append(Marked(f"**{name}**: {definition} ({shape})"))
     lead = [
         words("activations.lead"),
         bullets([*contents, words("contents.metadata")]),

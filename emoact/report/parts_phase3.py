@@ -10,16 +10,7 @@ import pandas as pd
 from emoact.analysis.sentences import p_text
 from emoact.models.registry import display_name
 from emoact.numbers import MISSING, significant, two
-from emoact.report.document import (
-    Block,
-    Marked,
-    Remark,
-    Section,
-    bullets,
-    code,
-    listing,
-    marked,
-)
+from emoact.report.document import Block, Marked, Remark, Section, bullets, code, listing, marked
 from emoact.report.material import Material, Phase3
 from emoact.report.parts_views import view_blocks
 from emoact.report.words import Words
@@ -31,7 +22,6 @@ from emoact.views.theme import emotion_order
 
 _BASELINE = "cross_validated"
 _WORDS = ("text", "contextless", "shuffled_words")
-_ENDS = ("", "_low", "_high")
 _NO_ENDS = f"{MISSING} [{MISSING}, {MISSING}]"
 
 
@@ -146,29 +136,28 @@ def answer(found: Phase3, random: Collection[str], words: Words) -> list[Block]:
 def _headline_row(row: pd.Series, words: Words, random: Collection[str]) -> list[str]:
     evaluation = "" if row["evaluation"] == _BASELINE else words.plain("directions.transfer")
     baseline = words.either(f"baseline.{row['baseline']}", str(row["baseline"]))
-    text, *others = (
-        _between(row, *(f"{name}_difference{end}" for end in _ENDS)) for name in _WORDS
-    )
+    text, *others = (_between(row, f"{name}_difference") for name in _WORDS)
     verdict = "random" if row["model"] in random else str(row["verdict"])
     # A table of an earlier version has no such columns.
     order = {}
     if "auroc" in row:
-        ends = _between(row, "auroc", "auroc_low", "auroc_high")
-        order = {"auroc": ends, "p": p_text(row["p_order"])}
+        order = {"auroc": _between(row, "auroc"), "p": p_text(row["p_order"])}
     return [
         display_name(str(row["model"])),
         words.emotion(str(row["emotion"])) + evaluation,
         significant(row["p_holm"], 2),
         str(row["layers"]),
-        _between(row, "balanced_accuracy", "balanced_low", "balanced_high"),
+        _between(row, "balanced_accuracy", "balanced"),
         f"{text} ({baseline})",
         *others,
         words.plain(f"verdict.{verdict}", **order),
     ]
 
 
-def _between(row: pd.Series, value: str, low: str, high: str) -> str:
-    return f"{two(row[value])} [{two(row[low])}, {two(row[high])}]"
+def _between(row: pd.Series, value: str, ends: str | None = None) -> str:
+    """A value with its interval."""
+    low, high = (two(row[f"{ends or value}_{end}"]) for end in ("low", "high"))
+    return f"{two(row[value])} [{low}, {high}]"
 
 
 def _layers(rows: pd.DataFrame) -> str:
@@ -191,13 +180,13 @@ def _across(found: Phase3, random: Collection[str], words: Words) -> list[Block]
             [
                 f"{display_name(a)} – {display_name(b)}",
                 words.emotion(emotion),
-                f"{two(middle[HEADLINE])} {_ends(middle, HEADLINE)}",
+                _between(middle, HEADLINE),
                 f"{significant(p.min(), 2)} ({p.notna().sum()})",
                 *(two(middle[f"{HEADLINE}_{name}"]) for name in ("other", "words_a", "words_b")),
                 two(middle[f"{HEADLINE}_partial"]),
                 two(scores if abs(scores) <= CREDIBLE else math.nan),
                 two(middle["procrustes"]),
-                f"{two(middle['raw_cos'])} {_ends(middle, 'raw')}",
+                _between(middle, "raw_cos", "raw"),
             ]
         )
     names = ("geometry", "geometry_p", "other", "words_a", "words_b", "partial")
@@ -238,7 +227,3 @@ def _matched(found: Phase3, across: pd.DataFrame, words: Words) -> list[Block]:
                 )
             )
     return said
-
-
-def _ends(row: pd.Series, name: str) -> str:
-    return f"[{two(row[f'{name}_low'])}, {two(row[f'{name}_high'])}]"

@@ -9,13 +9,13 @@ from pathlib import Path, PurePath
 from emoact import numbers, sites
 from emoact.jobs import executor
 from emoact.models.registry import REGISTRY
-from emoact.report.document import Block, Marked, Remark, Section, bullets, code, listing
+from emoact.report.document import Block, Marked, Remark, Section, bullets, code, listing, marked
 from emoact.report.material import Material, UnitFacts
 from emoact.report.parts_causes import causes_of, heads_of
 from emoact.report.parts_data import shown_path
 from emoact.report.words import Words
 from emoact.schema import ChatFormat, Generation
-from emoact.sites import saved_sites, site_names
+from emoact.sites import saved_sites
 from emoact.store.protocol import STORES, find_store, store_of
 from emoact.views import catalogue
 from emoact.views.causes import Causes
@@ -27,16 +27,14 @@ _LIBRARIES = ("transformer_lens", "torch", "numpy")
 def structure(material: Material, words: Words) -> Section:
     """Structure of a pickle, with the sizes of these files."""
     shapes = bullets(words(f"structure.{name}") for name in ("residual", "mlp", "safe"))
-    pickle = listing(_pickle(material.units, words), "python")
+    pickle = listing(_pickle(material, words), "python")
     return words.section("structure", [words("structure.lead"), pickle, shapes])
 
 
-def _pickle(units: tuple[UnitFacts, ...], words: Words) -> str:
-    saved = {site for unit in units for site in unit.saved_sites}
+def _pickle(material: Material, words: Words) -> str:
+    units = material.units
     extras = [
-        f"    '{site.key}': [...],  # {site.name}\n"
-        for site in sites.SITES
-        if not site.is_saved and site.name in saved
+        f"    '{site.key}': [...],  # {site.name}\n" for site in material.sites if not site.is_saved
     ]
     flags = [
         f"'{site.flag}': {_either(site.name in unit.saved_sites for unit in units)}"
@@ -114,8 +112,9 @@ def _timing_row(unit: UnitFacts, words: Words) -> list[str]:
 def technical(material: Material, words: Words) -> tuple[Section, ...]:
     """Libraries, hooks, format, settings, and the commands that make all of it again."""
     libraries = bullets(words(f"libraries.{name}") for name in _LIBRARIES)
-    saved = {site for unit in material.units for site in unit.saved_sites}
-    hooks = bullets(words.site_hook(site) for site in site_names() if site in saved)
+    hooks = bullets(
+        Marked(f"{code(site.hook)}: {marked(words.site(site.name))}") for site in material.sites
+    )
     parts: dict[str, list[Block]] = {
         "libraries": [libraries, *_versions(material, words)],
         "hooks": [hooks],

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from emoact.errors import RequestError
-from emoact.report.document import Block, Marked, Section, Table, code, marked
-from emoact.sites import site, title
+from emoact.report.document import Block, Marked, Section, Table, marked
+from emoact.sites import title
 
 Language = Literal["en", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -84,17 +84,6 @@ class Words:
     def site(self, name: str) -> str:
         """The label of a site."""
         return title(name, self.lang)
-
-    def site_contents(self, name: str) -> Marked:
-        """A site with its definition and the shape of an array."""
-        known = site(name)
-        shape = code(f"float32 [{known.shape.replace(' ', ', ')}]")
-        definition = marked(known.definition.of(self.lang))
-        return Marked(f"**{marked(self.site(name))}**: {definition} ({shape})")
-
-    def site_hook(self, name: str) -> Marked:
-        """The hook of a site, and its label."""
-        return Marked(f"{code(site(name).hook)}: {marked(self.site(name))}")
 
     def either(self, key: str, other: str) -> str:
         """The string of the language where it has one, else the text of a record as it is."""
