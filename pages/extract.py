@@ -4,8 +4,8 @@ import streamlit as st
 
 from emoact.ui import extract_form, folders, frame, links, path
 from emoact.ui.current_run import close_button, current_run
+from emoact.ui.run_details import show_written
 from emoact.ui.run_panel import show_run
-from emoact.ui.written import show_written
 
 frame.enter()
 st.title("Extract")

@@ -25,9 +25,7 @@ with above:
     said = st.empty()
     said.markdown(audit_view.shape_sentence(read.value))
 prompt_import.show(results)
-choice = prompt_list.pick(read.value)
-links.show_ignored()
-prompt_list.show(read.value, choice)
+prompt_list.show(read.value)
 # The audit takes a second, in which the prompts can be read.
 with above:
     report = audit_view.say(path, read.value, said)

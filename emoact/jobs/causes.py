@@ -26,8 +26,3 @@ def causes_of(config: AnyConfig) -> CausesRequest:
     if not isinstance(config, JobConfig) or config.kind != "causes":
         raise RequestError(f"run {config.run_id!r} is not about causes but {config.kind!r}")
     return decode(CausesRequest, config.request, where="the request")
-
-
-def what_of(config: AnyConfig) -> str:
-    """Kind of result of a run about causes; empty of other runs, and where it is not stated."""
-    return str(config.request.get("what", "")) if isinstance(config, JobConfig) else ""

@@ -15,8 +15,7 @@ from typing import Any
 from emoact.decode import read_regular
 from emoact.errors import RequestError
 from emoact.files import is_there, names_in
-from emoact.report.document import Document
-from emoact.report.html import to_html
+from emoact.report.document import Document, to_html
 from emoact.report.material import Material, gather
 from emoact.report.parts_activations import activations
 from emoact.report.parts_causes import causes, heads

@@ -17,7 +17,7 @@ from emoact.ui import configuration, path
 from emoact.ui.boxes import answer, to_extract
 from emoact.ui.chart import current_scheme
 from emoact.ui.reading import UnitCard, measures
-from emoact.ui.sentence_form import model_of_files, typed_sentence
+from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views import norms
 from emoact.views.activations import Activations, findings, layer_sites
@@ -31,19 +31,15 @@ _SEVERAL = ("model", "site")
 
 def show(results: str, cards: Sequence[UnitCard]) -> None:
     """Draw the page, or the run that it needs."""
-    if not any(card.has_positions for card in cards):
+    known = [card for card in cards if _has_positions(card)]
+    if not known:
         _empty(results, cards)
         return
     order = emotion_order(card.file.emotion for card in cards)
-    known = sorted(
-        (card for card in cards if card.has_positions),
-        key=lambda card: order.index(card.file.emotion),
-    )
-    folders = dict.fromkeys(card.file.folder for card in known)
-    by_folder = {name: [card for card in known if card.file.folder == name] for name in folders}
+    known.sort(key=lambda card: (card.file.folder, order.index(card.file.emotion)))
 
     def chosen(choice: Choice) -> list[UnitCard]:
-        return [card for name in choice["model"] for card in by_folder[name]]
+        return [card for name in choice["model"] for card in known if card.file.folder == name]
 
     def units(choice: Choice) -> list[Any]:
         return [card.unit for card in chosen(choice)]
@@ -59,10 +55,12 @@ def show(results: str, cards: Sequence[UnitCard]) -> None:
             st.warning(warning, icon=":material/warning:")
         list_findings(findings(tuple(units(choice))), several=len(choice["model"]) > 1)
 
-    source = Activations(
-        results=results,
-        units=tuple(card.unit for own in by_folder.values() for card in own if card.unit),
-    )
+    def details(choice: Choice) -> None:
+        with st.expander("Settings of the files shown", icon=":material/tune:"):
+            alt = "Configuration of each file that is drawn"
+            configuration.show(chosen(choice), alt=alt)
+
+    source = Activations(results=results, units=tuple(card.unit for card in known if card.unit))
     show_views(
         "activations",
         source,
@@ -74,12 +72,17 @@ def show(results: str, cards: Sequence[UnitCard]) -> None:
             lead=lead,
             notes=notes,
             ask=_ask,
-            details=lambda choice: _settings(chosen(choice)),
+            details=details,
         ),
     )
     list_problems(cards)
     path.looked(results)
     path.show(results, after="Look", primary=False)
+
+
+def _has_positions(card: UnitCard) -> bool:
+    """True for a file whose norms and tokens can be shown; pooled vectors have neither."""
+    return card.unit is not None and bool(card.unit.sites)
 
 
 def list_findings(found: Sequence[ActivationFinding], *, several: bool) -> None:
@@ -118,40 +121,23 @@ def _go(view: Mapping[str, str | list[str]]) -> None:
     for name, value in view.items():
         if name in _SEVERAL:
             st.session_state[name] = [value] if isinstance(value, str) else list(value)
-        elif name == "first":
-            st.session_state[name] = value == "true"
         elif name == "layer":
             st.session_state[name] = int(str(value))
         else:
-            st.session_state[name] = value
+            st.session_state[name] = value == "true" if name == "first" else value
 
 
 def _ask(view: View[Any], source: Activations, choice: Choice) -> Activations | None:
     if view.name != "sentence":
         return source
     units = source.chosen(choice)
-    settings = [unit.configuration for unit in units]
-    request = model_of_files(
-        source.results,
-        choice["model"][0],
-        configurations=settings,
-        provenance=units[0].provenance,
-        sites=tuple(layer_sites(units)),
-    )
-    if request is None:
-        return None
-    typed = typed_sentence(request, settings[0] or {})
+    typed = typed_sentence(source.results, units, tuple(layer_sites(units)))
     return None if typed is None else dataclasses.replace(source, typed=typed)
-
-
-def _settings(cards: Sequence[UnitCard]) -> None:
-    with st.expander("Settings of the files shown", icon=":material/tune:"):
-        configuration.show(cards, alt="Configuration of each file that is drawn")
 
 
 def list_problems(cards: Sequence[UnitCard]) -> None:
     """The files that cannot be used, each with its reason."""
-    refused = [card for card in cards if not card.has_positions]
+    refused = [card for card in cards if not _has_positions(card)]
     if not refused:
         return
     st.header(f"{numbers.plural(len(refused), 'file')} left out")

@@ -22,7 +22,7 @@ from emoact.ui.current_run import (
     is_at_work,
     launched,
     made_by_job,
-    watch_run,
+    start_here,
     watched_job,
 )
 from emoact.ui.reading import UnitFile, unit_files
@@ -31,6 +31,7 @@ from emoact.views.text import listed, md, mono
 _REFERENCES: tuple[Reference, ...] = get_args(Reference)
 _OVERRIDE = "analyse-mixed"
 _NEUTRAL = "neutral"
+_NOT_STARTED = "The analysis could not start"
 
 
 def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalysis | None:
@@ -42,7 +43,7 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
     watched = watched_job(results, "analyze")
     made = None if watched is None else made_by_job(results, watched)
     if made is not None:
-        _show(made.name)
+        analyses.turn_to(made.name)
     saved = analyses.saved_analyses(results)
     for row in saved:
         if row.problem is not None:
@@ -180,7 +181,7 @@ def _form(results: str, files: list[UnitFile]) -> None:
         disabled=checked.error is not None,
         key="analyse",
     ):
-        _start(asked)
+        start_here(lambda: _config(asked), title=_NOT_STARTED)
 
 
 def _refusal(error: EmoactError | None, asked: AnalyzeRequest) -> None:
@@ -205,27 +206,15 @@ def _check(asked: AnalyzeRequest, files: tuple[UnitFile, ...]) -> Outcome[Prepar
 
 def analyse_all(results: str) -> None:
     """Start the analysis of every file, and watch it on the page of directions."""
-    run_id = launched(
-        lambda: prepare_analysis(AnalyzeRequest(results=results)).config,
-        title="The analysis could not start",
-    )
+    asked = AnalyzeRequest(results=results)
+    run_id = launched(lambda: prepare_analysis(asked).config, title=_NOT_STARTED)
     if run_id is not None:
         leave_for("directions", {PARAMETER: run_id})
 
 
-def _start(asked: AnalyzeRequest) -> None:
-    def prepare() -> JobConfig:
-        prepared = prepare_analysis(asked)
-        if prepared.existing is not None:
-            _show(prepared.existing.id)
-        return prepared.config
-
-    run_id = launched(prepare, title="The analysis could not start")
-    if run_id is not None:
-        watch_run(run_id)
-        st.rerun()
-
-
-def _show(analysis: str) -> None:
-    analyses.open_next(analysis)
-    st.rerun()
+def _config(asked: AnalyzeRequest) -> JobConfig:
+    """The run of a request; an analysis that is there already is shown instead."""
+    prepared = prepare_analysis(asked)
+    if prepared.existing is not None:
+        analyses.turn_to(prepared.existing.id)
+    return prepared.config

@@ -5,6 +5,8 @@ Tables are kept by the id of their analysis, which is a hash of its files and se
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pandas as pd
 import streamlit as st
 
@@ -76,9 +78,10 @@ def pick_analysis(results: str, saved: tuple[AnalysisSummary, ...]) -> SavedAnal
         return None
 
 
-def open_next(analysis: str) -> None:
-    """Show this analysis when the page is drawn again."""
+def turn_to(analysis: str) -> NoReturn:
+    """Draw the page again, with this analysis."""
     st.session_state[_NEXT] = analysis
+    st.rerun()
 
 
 def names(results: str) -> dict[str, str]:

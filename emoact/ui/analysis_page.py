@@ -20,6 +20,7 @@ from emoact.store.layout import ResultsRoot
 from emoact.ui import analyse_panel, analyses, configuration, path
 from emoact.ui.boxes import download, error_box, next_step, show_cards
 from emoact.ui.chart import current_scheme
+from emoact.ui.compare import flattened
 from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
 from emoact.ui.reading import measures, recorded, unit_cards, unit_files
@@ -235,7 +236,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
             ("analysis", saved.id),
             ("made", saved.created_at),
             ("by run", saved.run_id or numbers.MISSING),
-            *((name, _plain(value)) for name, value in encode(saved.settings).items()),
+            *flattened(encode(saved.settings)),
             *((f"version of {name}", value) for name, value in saved.versions.items()),
         ]
         ask_note(results, saved.id)
@@ -304,7 +305,3 @@ def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
                     mime="application/octet-stream",
                     key=f"directions-{site}",
                 )
-
-
-def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -55,7 +56,8 @@ def outcome(make: Callable[[], T]) -> Outcome[T]:
     try:
         return Outcome(value=make())
     except EmoactError as error:
-        return Outcome(error=EmoactError(error.message, remedy=error.remedy))
+        error.__cause__ = error.__context__ = None
+        return Outcome(error=error.with_traceback(None))
 
 
 def error_box(error: EmoactError, *, title: str) -> None:
@@ -64,6 +66,22 @@ def error_box(error: EmoactError, *, title: str) -> None:
     if error.remedy:
         parts.append(f"**Next step:** {prose(page_words(error.remedy))}")
     st.error("\n\n".join(parts), title=title, icon=":material/error:")
+
+
+@contextmanager
+def keep_error(title: str) -> Iterator[None]:
+    """Keep the error of a callback, which has no place on the page, for `show_kept_error`."""
+    try:
+        yield
+    except EmoactError as error:
+        st.session_state[f"error: {title}"] = error
+
+
+def show_kept_error(title: str) -> None:
+    """A box with the error that a callback met just now, if it met one."""
+    error = st.session_state.pop(f"error: {title}", None)
+    if error is not None:
+        error_box(error, title=title)
 
 
 def page_words(remedy: str) -> str:

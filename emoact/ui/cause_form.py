@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 import streamlit as st
 
+from emoact.causes.chosen import CauseRequest
 from emoact.causes.prepared import Prepared
-from emoact.errors import EmoactError
+from emoact.causes.saved import SavedCause
+from emoact.jobs.config import JobConfig
 from emoact.ui.boxes import Outcome, error_box, outcome
-from emoact.ui.current_run import launched, watch_run
-from emoact.ui.reading import UnitFile, unit_card
+from emoact.ui.current_run import made_by_job, start_here, watched_job
+from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order
 
-Request = TypeVar("Request")
+Request = TypeVar("Request", bound=CauseRequest)
+NEXT = "causes-next"
+"""Key of the session state with the id of the result to show next."""
 _NEUTRAL = "neutral"
+
+
+def watched_causes(results: str, kinds: Collection[str]) -> str | None:
+    """The run that a page about these kinds watches; its result is shown when it has ended."""
+    watched = watched_job(results, "causes", about=kinds)
+    made = None if watched is None else made_by_job(results, watched)
+    if made is not None:
+        st.session_state[NEXT] = made.parent.name
+        st.rerun()
+    return watched
 
 
 def start_form(
@@ -25,17 +40,14 @@ def start_form(
     *,
     key: str,
     prepare: Callable[[Request], Prepared],
-    files: tuple[UnitFile, ...],
-    following: str,
     refused: str = "This cannot be computed",
 ) -> None:
     """The cost of a request, its command, and the button that starts it.
 
-    `prepare` checks the request, once more when the button is pressed. `following` is the key of
-    the session state that takes the id of a result to show next; `refused` is the title of the box
-    with the reason why it cannot be computed.
+    `prepare` checks the request, once more when the button is pressed. `refused` is the title of
+    the box with the reason why it cannot be computed.
     """
-    checked = _check(key, asked, files, prepare)
+    checked = _check(key, asked, files_of(os.fspath(asked.results), str(asked.model)), prepare)
     if checked.error is not None:
         error_box(checked.error, title=refused)
     elif checked.value is not None:
@@ -44,15 +56,22 @@ def start_form(
             "This was computed already." if done else f":material/schedule: {checked.value.cost}"
         )
         st.caption(f"In a shell: {mono(checked.value.config.command)}")
-    clicked = st.button(
+
+    def config() -> JobConfig:
+        prepared = prepare(asked)
+        if prepared.existing is not None:
+            st.session_state[NEXT] = prepared.id
+            st.rerun()
+        return prepared.config
+
+    if st.button(
         words,
         type="primary",
         icon=":material/play_circle:",
         disabled=checked.error is not None,
         key=key,
-    )
-    if clicked:
-        _start(asked, prepare, following)
+    ):
+        start_here(config, title="The run could not start")
 
 
 # What is on disk is part of the key; whether it was computed already changes without it.
@@ -67,20 +86,15 @@ def _check(
     return outcome(lambda: _prepare(asked))
 
 
-def _start(asked: Request, prepare: Callable[[Request], Prepared], following: str) -> None:
-    try:
-        prepared = prepare(asked)
-    except EmoactError as error:
-        error_box(error, title="The run could not start")
-        return
-    if prepared.existing is not None:
-        st.session_state[following] = prepared.id
-        st.rerun()
+def random_badges(shown: Iterable[SavedCause]) -> list[str]:
+    """The badge of results of a model with random weights."""
+    random = any(each.found["random_weights"] for each in shown)
+    return ["random weights, which say nothing about emotion"] if random else []
 
-    run_id = launched(lambda: prepared.config, title="The run could not start")
-    if run_id is not None:
-        watch_run(run_id)
-        st.rerun()
+
+def files_of(results: str, model: str) -> tuple[UnitFile, ...]:
+    """Files of a model."""
+    return tuple(file for file in unit_files(results) if file.folder == model)
 
 
 def classes_of(files: list[UnitFile], model: str) -> tuple[list[str], str]:

@@ -18,39 +18,40 @@ from emoact.causes.steer import SITE, SteerRequest, default_layers, prepare_stee
 from emoact.causes.steering import DOSES, SWEEP_SENTENCES
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
-from emoact.jobs.causes import what_of
 from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import answer, error_box, show_cards, to_extract
-from emoact.ui.cause_form import classes_of, layer_input, layers_of, start_form
+from emoact.ui.cause_form import (
+    NEXT,
+    classes_of,
+    layer_input,
+    layers_of,
+    random_badges,
+    start_form,
+    watched_causes,
+)
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import is_at_work, made_by_job, watched_job
+from emoact.ui.current_run import is_at_work
 from emoact.ui.reading import UnitFile, unit_files
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.cards import of_causes
 from emoact.views.causes import ABLATIONS, Causes, label
 from emoact.views.text import coloured, md, mono
-from emoact.views.theme import emotion_order, emotion_styles
+from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice
 
-_NEXT = "causes-next"
 _PLACES = ("every position after BOS", "last prompt token on")
 
 
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    kinds = (steer.KIND, ablate.KIND)
-    watched = watched_job(results, "causes", lambda config: what_of(config) in kinds)
-    made = None if watched is None else made_by_job(results, watched)
-    if made is not None:
-        st.session_state[_NEXT] = made.parent.name
-        st.rerun()
+    watched = watched_causes(results, (steer.KIND, ablate.KIND))
     root = ResultsRoot(results)
     source = Causes(steered=saved_causes(root, steer.KIND), ablated=saved_causes(root, ablate.KIND))
-    wanted = st.session_state.pop(_NEXT, None)
+    wanted = st.session_state.pop(NEXT, None)
     for key, view, found in (
         ("result", "doses", source.steered),
         ("ablation", "ablations", source.ablated),
@@ -84,18 +85,14 @@ def show(results: str) -> None:
 
 
 def _views(source: Causes, files: list[UnitFile]) -> None:
-    order = emotion_order(file.emotion for file in files)
-
     def badges(choice: Choice) -> list[str]:
-        chosen = filter(None, (source.steering(choice), source.ablation(choice)))
-        random = any(each.found["random_weights"] for each in chosen)
-        return ["random weights, which say nothing about emotion"] if random else []
+        return random_badges(filter(None, (source.steering(choice), source.ablation(choice))))
 
     show_views(
         "causes",
         source,
         Surroundings(
-            styles=emotion_styles(order, current_scheme()),
+            styles=emotion_styles((file.emotion for file in files), current_scheme()),
             badges=badges,
             cards=lambda choice: show_cards(of_causes(source, choice), of=source.model_of(choice)),
         ),
@@ -120,7 +117,6 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
         st.expander("Continue a typed text with a direction", icon=":material/keyboard:"),
     )
     n_layers = layers_of(files, model)
-    mine = tuple(file for file in files if file.folder == model)
     with steering:
         asked = _steer_form(results, model, emotions, neutral, n_layers)
         if asked is not None:
@@ -130,8 +126,6 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
                 f"Steer {numbers.plural(n_cells, 'direction')}",
                 key="steer-start",
                 prepare=prepare_steer,
-                files=mine,
-                following=_NEXT,
             )
     with trying:
         _typed(results, model, emotions, neutral, n_layers)
@@ -143,8 +137,6 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
                 "Take the parts out",
                 key="ablate-start",
                 prepare=prepare_ablate,
-                files=mine,
-                following=_NEXT,
             )
 
 

@@ -40,7 +40,7 @@ Entry = tuple[tuple[str, str, str, str, str], str]
 
 def compare(results: str, run_ids: Sequence[str]) -> None:
     """Settings of two or more runs side by side, differences first, and their rates over time."""
-    views = []
+    views, configs = [], {}
     for run_id in run_ids:
         read = outcome(functools.partial(progress.read_run, results, run_id))
         if read.value is None or read.value.config is None:
@@ -48,7 +48,7 @@ def compare(results: str, run_ids: Sequence[str]) -> None:
             error_box(error, title="The runs cannot be compared")
             return
         views.append(read.value)
-    configs = {view.id: flat(view.config) for view in views if view.config}
+        configs[run_id] = flat(read.value.config)
     table = pd.DataFrame(configs).fillna("")
     differs = table.nunique(axis=1) > 1
     table = table.assign(compared=differs.map({True: "differs", False: "same"}))
@@ -68,22 +68,21 @@ def flat(config: AnyConfig) -> dict[str, str]:
     fields = config.to_json()
     for name in ("run_id", "created_at", "estimate", "kind", "schema_version"):
         fields.pop(name, None)
-    found: dict[str, str] = {}
-    _flatten("", fields, found)
-    return found
+    return dict(flattened(fields))
 
 
-def _flatten(prefix: str, value: Any, found: dict[str, str]) -> None:
+def flattened(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names of the parts of a JSON value, each with its text."""
     if isinstance(value, Mapping):
-        for key, item in value.items():
-            _flatten(f"{prefix}.{key}" if prefix else str(key), item, found)
-    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        for position, item in enumerate(value):
-            _flatten(f"{prefix}[{position}]", item, found)
-    elif isinstance(value, list):
-        found[prefix] = ", ".join(map(str, value))
+        parts = [(f"{name}.{key}" if name else str(key), each) for key, each in value.items()]
+    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        parts = [(f"{name}[{position}]", each) for position, each in enumerate(value)]
     else:
-        found[prefix] = "" if value is None else str(value)
+        words = value if isinstance(value, list) else ["" if value is None else value]
+        yield name, ", ".join(map(str, words))
+        return
+    for inner, each in parts:
+        yield from flattened(each, inner)
 
 
 def times(view: RunView) -> dict[str, Any]:
@@ -136,17 +135,7 @@ def _show_rates(views: Sequence[RunView]) -> None:
     )
     if all(view.summary.kind != "extract" for view in views):
         return
-    links.note_ignored("metric", _METRICS)
-    metric = st.segmented_control(
-        "Over time",
-        _METRICS,
-        default=_METRICS[0],
-        required=True,
-        key="metric",
-        bind="query-params",
-        help=_METRIC_HELP,
-    )
-    metric = metric or _METRICS[0]
+    metric = links.choose_one("Over time", _METRICS, key="metric", help=_METRIC_HELP)
     found = [over_time(view, metric) for view in views]
     rows = pd.concat(found, ignore_index=True)[["run", "seconds", metric]]
     if len(rows):
@@ -257,8 +246,7 @@ def differences_sentence(rows: pd.DataFrame) -> str:
 
 def _entries(source: Analysed, names: dict[str, str]) -> Iterator[Entry]:
     saved = source.saved
-    for name, value in encode(saved.settings).items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    for name, shown in flattened(encode(saved.settings)):
         yield ("setting", name, "", "", ""), shown
     for each in saved.inputs:
         model = names.get(each.folder, each.folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -52,6 +52,14 @@ def launched(prepare: Callable[[], AnyConfig], *, title: str) -> str | None:
     if started.existing:
         links.remark("This run was under way already; no second one was started.")
     return started.run_id
+
+
+def start_here(prepare: Callable[[], AnyConfig], *, title: str) -> None:
+    """Start a run and watch it on this page."""
+    run_id = launched(prepare, title=title)
+    if run_id is not None:
+        watch_run(run_id)
+        st.rerun()
 
 
 def folded(title: str, key: str, draw: Callable[[], None]) -> None:
@@ -118,24 +126,16 @@ def current_run(results: str) -> str | None:
     return watched.id
 
 
-def watched_job(
-    results: str, kind: JobKind, belongs: Callable[[AnyConfig], bool] = lambda _: True
-) -> str | None:
+def watched_job(results: str, kind: JobKind, about: Collection[str] = ("",)) -> str | None:
     """The run of that kind to show; its id then stands in the address.
 
-    `belongs` tells the runs of this page where several pages start runs of the kind.
+    `about` tells the runs of this page where several pages start runs of the kind.
     """
     runs, named = _runs(results, kind)
-    active = (run.id for run in runs if run.active)
-    watched = named or next((each for each in active if _is(results, each, belongs)), None)
+    watched = named or next((run.id for run in runs if run.active and run.what in about), None)
     if watched is not None:
         watch_run(watched)
     return watched
-
-
-def _is(results: str, run_id: str, belongs: Callable[[AnyConfig], bool]) -> bool:
-    config = progress.read_run(results, run_id).config
-    return config is not None and belongs(config)
 
 
 def _runs(results: str, kind: RunKind) -> tuple[list[RunSummary], str | None]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import streamlit as st
 
 from emoact import numbers
 from emoact import sites as known
-from emoact.errors import EmoactError, RequestError
 from emoact.jobs import executor, request
 from emoact.jobs.config import Estimate, ModelEstimate, RunConfig
 from emoact.jobs.on_disk import InTheWayError
@@ -21,16 +19,10 @@ from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processin
 from emoact.store import protocol
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import Outcome, error_box, outcome
 from emoact.ui.current_run import START, folded, launched, watch_run
 from emoact.ui.folders import offer_folder
-from emoact.ui.prompt_data import (
-    DEFAULT_DATASET,
-    Version,
-    offer_datasets,
-    read_dataset,
-    version_of,
-)
+from emoact.ui.prompt_data import DEFAULT_DATASET, Version, offer_datasets, read_dataset, version_of
 from emoact.ui.prompt_form import ask_chat, ask_generation, ask_one, ask_precision
 from emoact.ui.reading import file_outlines
 from emoact.views.text import listed, md, mono, prose
@@ -91,52 +83,39 @@ _NEEDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A request that may start, or why it may not.
-
-    Attributes:
-        agreement: Nothing is wrong but that the user has to agree to a download or to terms of use;
-            what to agree to, as the label of a checkbox.
-        in_the_way: Files of another configuration are; both can be kept.
-    """
-
-    config: RunConfig | None = None
-    error: EmoactError | None = None
-    agreement: str = ""
-    in_the_way: bool = False
-
-
 def show(results: str) -> None:
     """Draw the form; starts the run when the button is clicked."""
     asked = _ask(results)
     if asked is None:
         return
     checked = check(asked)
-    if checked.agreement and checked.error is not None:
+    if isinstance(checked.error, AgreementError):
         st.info(prose(checked.error.message) + ".", icon=":material/download:")
-        agreed = dataclasses.replace(asked, assume_yes=True)
-        _expect(check(agreed))
-        if st.checkbox(checked.agreement, key=f"agreed-{','.join(asked.models)}"):
+        agreed = replace(asked, assume_yes=True)
+        _expect(check(agreed).value)
+        terms = checked.error.terms
+        label = f"Download, and accept the {terms}" if terms else "Download"
+        if st.checkbox(label, key=f"agreed-{','.join(asked.models)}"):
             asked, checked = agreed, check(agreed)
     elif checked.error is not None:
         error_box(checked.error, title="This request cannot start")
-        if checked.in_the_way:
+        if isinstance(checked.error, InTheWayError):
             _offer_both(asked)
     else:
-        _expect(checked)
-        if checked.config is not None and _others(checked.config):
+        _expect(checked.value)
+        if checked.value is not None and _others(checked.value):
             st.warning(
                 "This folder has files of another data set. An analysis takes the files of one; "
                 "extract this data set into a results folder of its own.",
                 icon=":material/warning:",
             )
             offer_folder(asked.dataset)
+    config = checked.value
     if st.button(
-        _label(checked, asked),
+        _label(config, asked),
         type="primary",
         icon=":material/play_circle:",
-        disabled=checked.config is None or _is_done(checked.config.estimate),
+        disabled=config is None or _is_done(config.estimate),
         key=START,
     ):
         run_id = start(asked)
@@ -151,26 +130,17 @@ def show_folded(results: str) -> None:
     folded("Set up another run", _FOLDED, lambda: show(results))
 
 
-def check(asked: ExtractRequest) -> Checked:
-    """Check a request; unless a file is recorded, not checked again for ten seconds."""
+def check(asked: ExtractRequest) -> Outcome[RunConfig]:
+    """The run of a request; unless a file is recorded, not checked again for ten seconds."""
     recorded = os.fspath(ResultsRoot(asked.results).manifest)
     return _check(asked, (version_of(os.fspath(asked.dataset)), version_of(recorded)))
 
 
 # Whether a model is there changes without the request changing.
-@st.cache_data(max_entries=64, ttl=10, show_spinner="Checking the request")
-def _check(asked: ExtractRequest, versions: tuple[Version, Version]) -> Checked:
+@st.cache_resource(max_entries=64, ttl=10, show_spinner="Checking the request")
+def _check(asked: ExtractRequest, versions: tuple[Version, Version]) -> Outcome[RunConfig]:
     del versions  # part of the key: a data set that was changed is read again
-    try:
-        return Checked(config=request.prepare(asked))
-    except AgreementError as error:
-        label = f"Download, and accept the {error.terms}" if error.terms else "Download"
-        return Checked(error=RequestError(error.message), agreement=label)
-    except EmoactError as error:
-        return Checked(
-            error=RequestError(error.message, remedy=error.remedy),
-            in_the_way=isinstance(error, InTheWayError),
-        )
+    return outcome(lambda: request.prepare(asked))
 
 
 def start(asked: ExtractRequest) -> str | None:
@@ -208,14 +178,11 @@ def _ask(results: str) -> ExtractRequest | None:
     if read.value is None:
         return None
     labels = list(dict.fromkeys(prompt.emotion for prompt in read.value.prompts))
-    links.note_ignored("emotions", labels)
-    emotions = st.pills(
+    emotions = links.choose_many(
         "Emotions",
         labels,
-        selection_mode="multi",
-        default=labels,
         key="emotions",
-        bind="query-params",
+        default=labels,
         help="Class labels of the data set; each becomes one file for each model.",
     )
     options = _ask_options(tuple(models))
@@ -241,36 +208,22 @@ def _ask(results: str) -> ExtractRequest | None:
 def _ask_options(models: tuple[str, ...]) -> ExtractionOptions | None:
     """Options that decide what an activation is; None while no site is chosen."""
     names = known.site_names()
-    for parameter, _, allowed, _ in _CHOICES:
-        links.note_ignored(parameter, get_args(allowed))
-    links.note_ignored("sites", names)
     with st.expander("Options", icon=":material/tune:"):
         chat = ask_chat(models)
         generation = ask_generation()
         whole = chat is not None or generation is not None
         with st.container(horizontal=True, gap="medium"):
             chosen = {
-                parameter: st.segmented_control(
-                    title,
-                    get_args(allowed),
-                    default=get_args(allowed)[0],
-                    required=True,
-                    key=parameter,
-                    bind="query-params",
-                    help=about,
-                )
-                or get_args(allowed)[0]
+                parameter: links.choose_one(title, get_args(allowed), key=parameter, help=about)
                 for parameter, title, allowed, about in _CHOICES
                 # A template decides the first token itself.
                 if chat is None or parameter != "bos"
             }
-        sites = st.pills(
+        sites = links.choose_many(
             "Sites",
             names,
-            selection_mode="multi",
-            default=list(known.saved_sites()),
             key="sites",
-            bind="query-params",
+            default=list(known.saved_sites()),
             help=f"Hook points. {known.definitions(names)} Attention patterns grow with the square "
             "of the length.",
         )
@@ -323,24 +276,24 @@ def _others(config: RunConfig) -> bool:
     return bool(known - {None, config.dataset.sha256})
 
 
-def _label(checked: Checked, asked: ExtractRequest) -> str:
+def _label(config: RunConfig | None, asked: ExtractRequest) -> str:
     """Label of the button: prompts and models of the request."""
-    if checked.config is None:
+    if config is None:
         return "Extract"
-    n_prompts = sum(checked.config.counts[emotion] for emotion in checked.config.emotions)
+    n_prompts = sum(config.counts[emotion] for emotion in config.emotions)
     names = listed(list(asked.models)) if len(asked.models) < 3 else f"{len(asked.models)} models"
     return f"Extract {numbers.plural(n_prompts, 'prompt')} with {md(names)}"
 
 
-def _expect(checked: Checked) -> None:
+def _expect(config: RunConfig | None) -> None:
     """Show the estimate, and the install or download of each model."""
-    if checked.config is None:
+    if config is None:
         return
-    if checked.config.estimate is not None:
-        st.markdown(_estimate_line(checked.config.estimate))
-        for warning in checked.config.estimate.warnings:
+    if config.estimate is not None:
+        st.markdown(_estimate_line(config.estimate))
+        for warning in config.estimate.warnings:
             st.warning(prose(warning), icon=":material/warning:")
-    st.caption("  \n".join(_model_lines(checked.config)))
+    st.caption("  \n".join(_model_lines(config)))
 
 
 def _is_done(estimate: Estimate | None) -> bool:

@@ -16,14 +16,14 @@ from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot, check_id, is_id, results_folders
 from emoact.store.remote import remote_of
 from emoact.ui import links
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import keep_error, show_kept_error
 from emoact.views.text import md, mono, shortened
 
 FOLDER = "results"
 """Parameter of the address that names the results folder."""
 _OPEN = "open-folder"
 _NEW = "new-folder"
-_REFUSED = "new-folder-refused"
+_REFUSED = "No folder was made"
 _MOST, _LARGEST = 30, 100_000
 _RESULTS = {"activations", "runs", "datasets", "manifest.json", "folders.json"}
 
@@ -110,9 +110,7 @@ def _remember() -> None:
 
 
 def _offer() -> None:
-    refused = st.session_state.pop(_REFUSED, None)
-    if refused is not None:
-        error_box(refused, title="No folder was made")
+    show_kept_error(_REFUSED)
     # The next press of the tabulator comes to the form, and Enter makes the folder.
     with (
         st.expander("New folder", icon=":material/create_new_folder:"),
@@ -134,7 +132,7 @@ def _make() -> None:
 
 def open_folder(name: str) -> None:
     """Make the folder of this name beside the first one, or take it; a callback of a button."""
-    try:
+    with keep_error(_REFUSED):
         # A callback runs before the picker is drawn, which then shows the folder.
         made = make_folder(known_folders()[0], name)
         st.session_state[FOLDER] = st.session_state[_OPEN] = made
@@ -142,8 +140,6 @@ def open_folder(name: str) -> None:
         with contextlib.suppress(StreamlitAPIException):
             st.query_params[FOLDER] = made
         st.session_state[_NEW] = ""
-    except EmoactError as error:
-        st.session_state[_REFUSED] = error
 
 
 def offer_folder(dataset: str | os.PathLike[str]) -> None:

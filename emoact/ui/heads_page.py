@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,25 +11,28 @@ import streamlit as st
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
 from emoact.causes.heads import HeadsRequest, prepare_heads, saved_heads
 from emoact.causes.lens import LensRequest, LensSettings, prepare_lens, saved_lenses
-from emoact.causes.patterns import (
-    BUDGET_MB,
-    PatternsRequest,
-    prepare_patterns,
-    saved_patterns,
-)
+from emoact.causes.patterns import BUDGET_MB, PatternsRequest, prepare_patterns, saved_patterns
 from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.causes import what_of
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
 from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
-from emoact.ui.cause_form import classes_of, layer_input, layers_of, start_form
+from emoact.ui.cause_form import (
+    NEXT,
+    classes_of,
+    files_of,
+    layer_input,
+    layers_of,
+    random_badges,
+    start_form,
+    watched_causes,
+)
 from emoact.ui.chart import current_scheme
-from emoact.ui.current_run import folded, is_at_work, made_by_job, watched_job
+from emoact.ui.current_run import folded, is_at_work
 from emoact.ui.reading import UnitFile, unit_card, unit_files
-from emoact.ui.sentence_form import SENTENCE, model_of_files, typed_sentence
+from emoact.ui.sentence_form import typed_sentence
 from emoact.ui.view_page import Surroundings, show_views
 from emoact.views.attention import TYPED, of_prompt
 from emoact.views.cards import of_heads
@@ -38,10 +42,6 @@ from emoact.views.theme import emotion_order, emotion_styles
 from emoact.views.trajectory import Apart, Trajectory
 from emoact.views.view import Choice, View
 
-_NEXT = "heads-next"
-_PROMPT = "heads-prompt"
-_MOST_PROMPTS = 2000
-"""Prompts of a class that are listed."""
 KINDS = ("heads", "lens", "project", "attention")
 """Kinds of runs that this page shows."""
 
@@ -49,13 +49,9 @@ KINDS = ("heads", "lens", "project", "attention")
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_job(results, "causes", lambda config: what_of(config) in KINDS)
-    made = None if watched is None else made_by_job(results, watched)
-    if made is not None:
-        st.session_state[_NEXT] = made.parent.name
-        st.rerun()
+    watched = watched_causes(results, KINDS)
     saved = saved_heads(ResultsRoot(results))
-    wanted = st.session_state.pop(_NEXT, None)
+    wanted = st.session_state.pop(NEXT, None)
     for each in saved:
         if each.id == wanted:
             st.session_state["result"] = label(each)
@@ -88,11 +84,6 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
         patterns=saved_patterns(root),
         n_layers={file.folder: layers_of(files, file.folder) for file in files},
     )
-    order = emotion_order(file.emotion for file in files)
-
-    def badges(choice: Choice) -> list[str]:
-        random = source.chosen(choice).found["random_weights"]
-        return ["random weights, which say nothing about emotion"] if random else []
 
     def details(choice: Choice) -> None:
         st.caption(f"Saved as {mono(str(source.chosen(choice).path))}.")
@@ -101,8 +92,8 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
         "heads",
         source,
         Surroundings(
-            styles=emotion_styles(order, current_scheme()),
-            badges=badges,
+            styles=emotion_styles((file.emotion for file in files), current_scheme()),
+            badges=lambda choice: random_badges([source.chosen(choice)]),
             cards=lambda choice: show_cards(of_heads(source, choice)),
             ask=lambda view, source, choice: _ask(results, view, source, choice),
             details=details,
@@ -115,9 +106,9 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if view.name == "attention" and "head" in choice:
         return _attention(results, source, choice)
     found = source.chosen(choice).found
-    own = tuple(file for file in unit_files(results) if file.folder == found["model"])
+    own = files_of(results, found["model"])
     if view.name == "lens" and source.lens(choice) is None:
-        _lens_form(results, source, choice, own)
+        _lens_form(results, found)
         return None
     if view.name not in ("projections", "trajectory", "tokens"):
         return source
@@ -131,19 +122,13 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if along is None or view.name == "projections":
         return dataclasses.replace(source, along=along)
     apart = view.name == "tokens"
-    request = model_of_files(
-        results,
-        along.folder,
-        configurations=[along.configuration],
-        provenance=next((card.unit.provenance for card in map(unit_card, own) if card.unit), None),
-        sites=target.sites if apart else (target.site,),
-    )
-    if request is None:
-        return None
-    _saved_prompt(along, own)
+    classes = (along.emotion, along.neutral)
+    units = [card.unit for card in map(unit_card, own) if card.unit]
     typed = typed_sentence(
-        request,
-        along.configuration or {},
+        results,
+        [unit for unit in units if unit.emotion in classes],
+        target.sites if apart else (target.site,),
+        offers_prompts=True,
         along=(along.direction.unit, target.site, target.layer),
         asked_of=f"{choice['result']} {target.layer}",
         apart=apart,
@@ -153,30 +138,6 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if apart:
         return dataclasses.replace(source, apart=Apart(along=along, looked=typed))
     return dataclasses.replace(source, trajectory=Trajectory(along=along, looked=typed))
-
-
-def _saved_prompt(along: Along, files: tuple[UnitFile, ...]) -> None:
-    """A list of the saved prompts of a direction, from which the sentence can be taken."""
-    units = [unit_card(file).unit for file in files]
-    texts = {
-        f"{unit.emotion}: {unit.prompt_id(sample)}": unit.prompt_text(sample)
-        for unit in units
-        if unit is not None and unit.emotion in (along.emotion, along.neutral)
-        for sample in range(min(unit.n_samples, _MOST_PROMPTS))
-    }
-
-    def take() -> None:
-        st.session_state[SENTENCE] = texts.get(st.session_state[_PROMPT], "")
-
-    st.selectbox(
-        "Saved prompt",
-        list(texts),
-        index=None,
-        key=_PROMPT,
-        on_change=take,
-        placeholder="Type a sentence below, or choose a prompt",
-        width=420,
-    )
 
 
 # What is on disk is part of the key.
@@ -193,8 +154,7 @@ def _along(
     return outcome(lambda: along_saved(ResultsRoot(results), model, emotion, neutral, target))
 
 
-def _lens_form(results: str, source: Heads, choice: Choice, files: tuple[UnitFile, ...]) -> None:
-    found = source.chosen(choice).found
+def _lens_form(results: str, found: Mapping[str, Any]) -> None:
     asked = LensRequest(
         results=results,
         model=found["model"],
@@ -207,8 +167,6 @@ def _lens_form(results: str, source: Heads, choice: Choice, files: tuple[UnitFil
         "Read the direction through the unembedding",
         key="lens-start",
         prepare=prepare_lens,
-        files=files,
-        following=_NEXT,
         refused="This direction has no logit lens",
     )
 
@@ -216,38 +174,28 @@ def _lens_form(results: str, source: Heads, choice: Choice, files: tuple[UnitFil
 def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
     """The patterns of a saved prompt, or the form of a sentence whose patterns are shown."""
     folder = source.chosen(choice).found["model"]
-    own = [file for file in unit_files(results) if file.folder == folder]
     if choice.get("text", TYPED) != TYPED:
         try:
             return dataclasses.replace(source, typed=of_prompt(source, choice))
         except EmoactError as error:
             error_box(error, title="The patterns of this prompt cannot be shown")
             return None
-    units = [card.unit for card in map(unit_card, own) if card.unit]
+    units = [card.unit for card in map(unit_card, files_of(results, folder)) if card.unit]
     if not units:
         gone = RequestError(f"there are no readable files of {folder} any more")
         error_box(gone, title="A sentence cannot be read as these files were")
         return None
-    request = model_of_files(
-        results,
-        folder,
-        configurations=[units[0].configuration],
-        provenance=units[0].provenance,
-        sites=("pattern",),
-    )
-    if request is None:
-        return None
-    typed = typed_sentence(request, units[0].configuration or {})
+    typed = typed_sentence(results, units[:1], ("pattern",))
     folded(
         "Write the patterns of saved prompts",
         "patterns-folded",
-        lambda: _patterns_form(results, folder, tuple(own)),
+        lambda: _patterns_form(results, folder),
     )
     return None if typed is None else dataclasses.replace(source, typed=typed)
 
 
-def _patterns_form(results: str, folder: str, files: tuple[UnitFile, ...]) -> None:
-    emotions = emotion_order(file.emotion for file in files)
+def _patterns_form(results: str, folder: str) -> None:
+    emotions = emotion_order(file.emotion for file in files_of(results, folder))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         emotion = str(st.selectbox("Class", emotions, key="patterns-emotion", width=170))
         budget = int(
@@ -268,8 +216,6 @@ def _patterns_form(results: str, folder: str, files: tuple[UnitFile, ...]) -> No
         "Write the patterns",
         key="patterns-start",
         prepare=prepare_patterns,
-        files=files,
-        following=_NEXT,
         refused="These patterns cannot be written",
     )
 
@@ -305,7 +251,5 @@ def _form(results: str, files: list[UnitFile]) -> None:
         "Take the direction apart",
         key="heads-start",
         prepare=prepare_heads,
-        files=tuple(file for file in files if file.folder == model),
-        following=_NEXT,
         refused="This direction cannot be taken apart",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +15,11 @@ from emoact import numbers
 from emoact.analysis.saved import SavedAnalysis
 from emoact.errors import EmoactError
 from emoact.jobs.demo import demo_prompts
-from emoact.jobs.request import ExtractRequest
+from emoact.jobs.request import AgreementError, ExtractRequest
 from emoact.jobs.views import RunSummary
 from emoact.models.registry import DEFAULT_MODEL, EMBEDDED_MODELS, display_name
 from emoact.sites import in_order
 from emoact.store.layout import ResultsRoot, example_of
-from emoact.store.summaries.outline import Outline
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges
@@ -27,8 +27,8 @@ from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.prompt_data import DEFAULT_DATASET
 from emoact.ui.reading import FileOutline, recorded, reports_of
+from emoact.ui.run_details import EXAMPLE, analyse_example
 from emoact.ui.states import kind_words, run_look
-from emoact.ui.written import EXAMPLE, analyse_example
 from emoact.views.direction_answer import verdict_sentence
 from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
@@ -102,8 +102,7 @@ def _say_result(results: str) -> None:
 
 def show_active(results: str, runs: Sequence[RunSummary]) -> None:
     """One bar for each run at work, drawn again every two seconds while there is one."""
-    active = any(run.active for run in runs)
-    if active:
+    if any(run.active for run in runs):
         st.fragment(_active_bars, run_every=2.0)(results)
 
 
@@ -139,6 +138,7 @@ def show_grid(cards: Sequence[FileOutline]) -> None:
     for folder in folders:
         own = {card.file.emotion: card for card in cards if card.file.folder == folder}
         usable = [card.unit for card in own.values() if card.unit]
+        made = {configuration.short_words(unit) for unit in usable}
         rows.append(
             {
                 "model": folder,
@@ -147,15 +147,13 @@ def show_grid(cards: Sequence[FileOutline]) -> None:
                 "layers × d_model": f"{usable[0].n_layers} × {usable[0].d_model}" if usable else "",
                 "size": numbers.size(sum(card.file.size for card in own.values())),
                 "newest": numbers.ago(max(map(written, own.values())), now),
-                "configuration": _configuration(usable),
+                "configuration": made.pop() if len(made) == 1 else "mixed" if made else "unknown",
             }
         )
     st.header("On disk")
-    if not any(row["problems"] for row in rows):
-        for row in rows:
-            del row["problems"]
+    table = pd.DataFrame(rows)
     st.dataframe(
-        pd.DataFrame(rows),
+        table if any(table["problems"]) else table.drop(columns="problems"),
         hide_index=True,
         column_config={
             "model": st.column_config.TextColumn("model", pinned=True, width=170),
@@ -174,11 +172,6 @@ def _cell(card: FileOutline | None) -> str:
     return "unreadable" if card.unit is None else numbers.count(card.unit.n_samples)
 
 
-def _configuration(units: Sequence[Outline]) -> str:
-    found = {configuration.short_words(unit) for unit in units}
-    return found.pop() if len(found) == 1 else "mixed" if found else "unknown"
-
-
 def _problems(cards: Sequence[FileOutline]) -> str:
     words = [f"{card.file.emotion}: {card.problem}" for card in cards if card.problem]
     if any(card.unit and card.unit.random_weights for card in cards):
@@ -186,19 +179,13 @@ def _problems(cards: Sequence[FileOutline]) -> str:
     return "; ".join(words)
 
 
-def _first_request(results: str, models: Sequence[str], *, agreed: bool) -> ExtractRequest:
-    return ExtractRequest(
-        models=tuple(models),
-        dataset=DEFAULT_DATASET,
-        results=results,
-        assume_yes=agreed,
-    )
-
-
 def _first_run_cost(results: str) -> str:
     """Cost of the first run for each embedded model."""
     # The estimate needs no agreement; only a start does.
-    config = extract_form.check(_first_request(results, EMBEDDED_MODELS, agreed=True)).config
+    request = ExtractRequest(
+        models=EMBEDDED_MODELS, dataset=DEFAULT_DATASET, results=results, assume_yes=True
+    )
+    config = extract_form.check(request).value
     if config is None or config.estimate is None:
         return ""
     what = numbers.plural(sum(config.counts.values()), "prompt")
@@ -244,16 +231,21 @@ def _offer_example(results: str) -> None:
     except EmoactError as error:
         error_box(error, title="The example could not be made")
         return
-    models = [DEFAULT_MODEL]
-    request = ExtractRequest(models=tuple(models), dataset=str(dataset), results=example)
-    where: dict[str, str | list[str]] = {FOLDER: example}
-    if extract_form.check(request).agreement:
-        # The form shows the terms and asks.
-        where |= {"models": models, "dataset": str(dataset)}
+    request = ExtractRequest(models=(DEFAULT_MODEL,), dataset=str(dataset), results=example)
+    _extract(request, {FOLDER: example}, example=True)
+
+
+def _extract(
+    request: ExtractRequest, where: dict[str, str | list[str]], *, example: bool = False
+) -> None:
+    """Start an extraction and go to it, or to the form where it needs an agreement."""
+    if isinstance(extract_form.check(request).error, AgreementError):
+        where = where | {"models": list(request.models), "dataset": os.fspath(request.dataset)}
         leave_for("extract", where)
     run_id = extract_form.start(request)
     if run_id is not None:
-        st.session_state[EXAMPLE] = run_id
+        if example:
+            st.session_state[EXAMPLE] = run_id
         leave_for("extract", {**where, "run": run_id})
 
 
@@ -261,28 +253,7 @@ _PICTURE_WORDS = (
     "Prompts go through the layers of a model; the difference between an emotion and neutral grows "
     "over the layers, beside a grey band of chance"
 )
-_PICTURE = """<svg viewBox="0 0 760 170"
- xmlns="http://www.w3.org/2000/svg" width="760" height="170" fill="none" font-size="14"
- font-family="sans-serif">
-<g fill="#7C858F"><text x="0" y="16">prompts</text>
-<text x="300" y="16">layers of the model</text>
-<text x="540" y="16">direction, layer by layer</text></g>
-<g stroke-width="1.5"><rect x="1" y="34" width="210" height="34" rx="6" stroke="#C28500"/>
-<rect x="1" y="84" width="210" height="34" rx="6" stroke="#8A9099"/></g>
-<g fill="#7C858F"><text x="12" y="56">Thank you for the soup.</text>
-<text x="12" y="106">The soup is on the table.</text></g>
-<g stroke="#8A9099" stroke-width="1.5"><path d="M216 51H290M216 101H290"/>
-<rect x="296" y="30" width="26" height="96" rx="4"/>
-<rect x="336" y="30" width="26" height="96" rx="4"/>
-<rect x="376" y="30" width="26" height="96" rx="4"/>
-<rect x="416" y="30" width="26" height="96" rx="4"/>
-<path d="M450 78H524"/><path d="M540 130H750M540 30V130"/></g>
-<path d="M540 112C600 104 680 108 750 112V126C680 122 600 122 540 128Z" fill="#8A9099"
- opacity=".35"/>
-<path d="M540 118C580 116 600 104 640 80S710 52 750 46" stroke="#C28500" stroke-width="3"/>
-<g fill="#7C858F"><text x="600" y="60">emotion</text><text x="650" y="152">layer →</text>
-<text x="545" y="152">chance: grey</text></g></svg>
-"""
+_PICTURE = Path(__file__).with_name("browser") / "welcome.svg"
 
 
 def _offer_first_run(results: str) -> None:
@@ -292,20 +263,13 @@ def _offer_first_run(results: str) -> None:
         (EMBEDDED_MODELS, "both embedded models", "first-run-embedded"),
     ):
         primary = key == "first-run"
-        request = _first_request(results, models, agreed=False)
-        checked = extract_form.check(request)
-        config = checked.config
+        request = ExtractRequest(models=models, dataset=DEFAULT_DATASET, results=results)
+        config = extract_form.check(request).value
         n_prompts = sum(config.counts.values()) if config else 200
-        if not st.button(
+        if st.button(
             f"Extract {numbers.plural(n_prompts, 'prompt')} with {label}",
             type="primary" if primary else "secondary",
             icon=":material/play_circle:",
             key=key,
         ):
-            continue
-        if checked.agreement:
-            # The form shows the terms and asks.
-            leave_for("extract", {"models": list(models)})
-        run_id = extract_form.start(request)
-        if run_id is not None:
-            leave_for("extract", {"run": run_id})
+            _extract(request, {})

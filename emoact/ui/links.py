@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -11,6 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emoact.views.text import md, mono
 
+T = TypeVar("T")
 _NOTES = "links_ignored"
 _ICON = ":material/link_off:"
 
@@ -34,6 +36,36 @@ def note_ignored(parameter: str, allowed: Iterable[str]) -> None:
                 else "nothing to pick."
             )
         )
+
+
+def choose_one(
+    label: str,
+    options: Sequence[T],
+    *,
+    key: str,
+    format_func: Callable[[T], str] = str,
+    **widget: Any,
+) -> T:
+    """Draw a choice of one that stands in the address; the first option is the default."""
+    note_ignored(key, map(format_func, options))
+    chosen = st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        required=True,
+        format_func=format_func,
+        key=key,
+        bind="query-params",
+        **widget,
+    )
+    # An empty word in the address is no choice.
+    return chosen or options[0]
+
+
+def choose_many(label: str, options: Sequence[T], *, key: str, **widget: Any) -> list[T]:
+    """Draw a choice of several that stands in the address."""
+    note_ignored(key, map(str, options))
+    return st.pills(label, options, selection_mode="multi", key=key, bind="query-params", **widget)
 
 
 def prefer(key: str, values: list[str], *, allowed: Iterable[str]) -> None:

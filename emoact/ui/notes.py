@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from emoact.decode import read_json
-from emoact.errors import EmoactError, RequestError
+from emoact.errors import RequestError
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import keep_error, show_kept_error
 
 _LARGEST = 5_000_000
 _LONGEST = 200
-_REFUSED = "note-refused"
+_REFUSED = "The note could not be kept"
 
 
 def notes_of(results: str) -> dict[str, str]:
@@ -48,9 +48,7 @@ def _read(results: str) -> dict[str, str]:
 
 def ask_note(results: str, name: str) -> None:
     """A line of text that is kept with a run or an analysis."""
-    refused = st.session_state.pop(_REFUSED, None)
-    if refused is not None:
-        error_box(refused, title="The note could not be kept")
+    show_kept_error(_REFUSED)
     st.text_input(
         "Tags and notes",
         notes_of(results).get(name, ""),
@@ -64,7 +62,5 @@ def ask_note(results: str, name: str) -> None:
 
 
 def _keep(results: str, name: str) -> None:
-    try:
+    with keep_error(_REFUSED):
         write_note(results, name, str(st.session_state[f"note-{name}"] or ""))
-    except EmoactError as error:
-        st.session_state[_REFUSED] = error

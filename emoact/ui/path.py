@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import streamlit as st
@@ -31,7 +31,6 @@ class Step:
         done: True where its result is on disk.
         when: Newest result, or None.
         label: Of the button that leads to it, with its cost.
-        parameters: Of the address of its page.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Step:
     done: bool
     label: str
     when: datetime | None = None
-    parameters: dict[str, str | list[str]] = field(default_factory=dict)
 
 
 def steps(results: str) -> list[Step]:
@@ -93,13 +91,6 @@ def steps(results: str) -> list[Step]:
     ]
 
 
-def next_of(found: Sequence[Step], *, after: str = "") -> Step | None:
-    """First step that is not done; those before `after` are left out."""
-    names = [step.name for step in found]
-    start = names.index(after) if after else 0
-    return next((step for step in found[start:] if not step.done), None)
-
-
 def show(
     results: str, *, after: str = "", here: str = "", primary: bool = True, button: bool = True
 ) -> None:
@@ -113,7 +104,8 @@ def show(
     if after and not found[1].done:
         # The page itself says that there are no activations, and offers to make some.
         return
-    following = next_of(found, after=after)
+    start = [step.name for step in found].index(after) if after else 0
+    following = next((step for step in found[start:] if not step.done), None)
     now = datetime.now(tz=UTC)
     with st.container(key="path", gap="xsmall"):
         st.markdown(" → ".join(_words(step, following, now) for step in found))
@@ -121,12 +113,7 @@ def show(
         own = following is not None and (following.page == here or not here)
         if following is not None and button:
             if not (following.name == after and own):
-                next_step(
-                    following.label,
-                    following.page,
-                    parameters=following.parameters,
-                    primary=primary,
-                )
+                next_step(following.label, following.page, primary=primary)
             if following.page == "causes" and not found[-1].done:
                 # What a direction does is not needed for a report.
                 next_step(found[-1].label, found[-1].page, primary=False)

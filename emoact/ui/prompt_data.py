@@ -37,20 +37,6 @@ def audit_of(path: str) -> Outcome[AuditReport]:
     return _audit(path, version_of(path))
 
 
-def token_columns(dataset: Dataset, models: Sequence[str]) -> dict[str, list[int]]:
-    """Tokens of every prompt for each model with a tokenizer, without BOS."""
-    tokenizers = tokenizer_files()
-    columns = {}
-    for model in models:
-        path = tokenizers.get(model)
-        if path is None:
-            continue
-        counted = _tokens(dataset.sha256, model, version_of(str(path)), dataset, path)
-        if counted is not None:
-            columns[model] = counted
-    return columns
-
-
 def tokenizer_files() -> dict[str, Path]:
     """Tokenizer files of the installed models of the registry."""
     found = {}
@@ -65,8 +51,12 @@ def listed_prompts(
     sha256: str, counted: Sequence[tuple[str, Version]], _dataset: Dataset
 ) -> pd.DataFrame:
     """Data frame of a data set with the tokens of some models; it is shared, never change it."""
-    del sha256
-    return prompt_frame(_dataset, token_columns(_dataset, [model for model, _ in counted]))
+    files = tokenizer_files()
+    known = [(model, version) for model, version in counted if model in files]
+    columns = {
+        model: _tokens(sha256, model, version, _dataset, files[model]) for model, version in known
+    }
+    return prompt_frame(_dataset, {model: found for model, found in columns.items() if found})
 
 
 def prompt_frame(dataset: Dataset, tokens: dict[str, list[int]]) -> pd.DataFrame:
@@ -104,7 +94,7 @@ def _read(path: str, version: Version) -> Outcome[Dataset]:
     return outcome(lambda: read_prompts(path))
 
 
-@st.cache_data(max_entries=32, show_spinner="Auditing the prompts")
+@st.cache_resource(max_entries=32, show_spinner="Auditing the prompts")
 def _audit(path: str, version: Version) -> Outcome[AuditReport]:
     del version
     return outcome(lambda: audit_in_child(path))

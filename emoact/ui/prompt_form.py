@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -15,8 +16,6 @@ from emoact.store.protocol import Store
 from emoact.ui import links
 from emoact.views.text import prose
 
-_CHATS = ("none", "template")
-
 
 def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
     """The chat format; offered where the models have a template, with the reason where not."""
@@ -26,14 +25,10 @@ def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
         # A field that cannot be used is hard to read, so that it is not drawn.
         if "template" not in (st.session_state.get("chat"), st.query_params.get("chat")):
             return None
-    links.note_ignored("chat", _CHATS)
-    format_ = st.segmented_control(
+    format_ = links.choose_one(
         "Chat format",
-        _CHATS,
-        default=_CHATS[0],
-        required=True,
+        ("none", "template"),
         key="chat",
-        bind="query-params",
         help="template: every prompt is the user's turn in the model's own chat template. Means "
         "are over the text of the prompt alone. none: the prompt as it is.",
     )
@@ -55,16 +50,10 @@ def ask_chat(models: tuple[str, ...]) -> ChatFormat | None:
 def ask_generation() -> Generation | None:
     """The response that is asked for behind every prompt; None without one."""
     with st.container(horizontal=True, gap="medium"):
-        longest = st.number_input(
+        longest = _whole_number(
             "Response, at most tokens",
-            # A field of whole numbers ends in an error where the address has an infinite one.
-            min_value=0.0,
-            max_value=float(MOST_GENERATED),
-            step=1.0,
-            format="%.0f",
+            MOST_GENERATED,
             key="generate",
-            bind="query-params",
-            width=200,
             help="The model continues every prompt, and the activations and the text of what it "
             "writes are saved too. 0: no response.",
         )
@@ -82,18 +71,15 @@ def ask_generation() -> Generation | None:
             "probabilities of logits divided by this.",
         )
         if not temperature:
-            return Generation(max_tokens=int(longest))
-        seed = st.number_input(
-            "Seed of the draws",
-            min_value=0.0,
-            max_value=2.0**53,
-            step=1.0,
-            format="%.0f",
-            key="seed",
-            bind="query-params",
-            width=200,
-        )
-    return Generation(max_tokens=int(longest), temperature=float(temperature), seed=int(seed or 0))
+            return Generation(max_tokens=longest)
+        seed = _whole_number("Seed of the draws", 2**53, key="seed")
+    return Generation(max_tokens=longest, temperature=float(temperature), seed=seed)
+
+
+def _whole_number(label: str, most: int, *, key: str, help: str | None = None) -> int:  # noqa: A002
+    # A field of whole numbers ends in an error where the address has an infinite one.
+    fields: dict[str, Any] = {"step": 1.0, "format": "%.0f", "bind": "query-params", "width": 200}
+    return int(st.number_input(label, 0.0, float(most), key=key, help=help, **fields) or 0)
 
 
 @st.cache_data(max_entries=64, ttl=10, show_spinner=False)
@@ -117,18 +103,13 @@ def ask_precision(store: Store) -> Precision:
     allowed = list(store.precisions)
     if len(allowed) == 1:
         return allowed[0]
-    links.note_ignored("precision", allowed)
-    found: Precision | None = st.segmented_control(
+    return links.choose_one(
         "Rounding",
         allowed,
-        default=allowed[0],
-        required=True,
         key="precision",
-        bind="query-params",
         help="lossless: every bit. rel1e-3, rel8e-3: each value within 0.1 % or 0.8 % of itself, "
         "and files less than half or a third as large.",
     )
-    return found or allowed[0]
 
 
 def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: str) -> str:
@@ -136,17 +117,8 @@ def ask_one(title: str, key: str, records: Sequence[Store | Executor], about: st
     labels = {record.name: record.label for record in records}
     if len(labels) == 1:
         return records[0].name
-    # The address has the label of what is chosen.
-    links.note_ignored(key, labels.values())
     said = " ".join(f"{record.label}: {record.about}." for record in records)
-    chosen = st.segmented_control(
-        title,
-        list(labels),
-        format_func=labels.__getitem__,
-        default=records[0].name,
-        required=True,
-        key=key,
-        bind="query-params",
-        help=f"{about} {said}",
+    # The address has the label of what is chosen.
+    return links.choose_one(
+        title, list(labels), key=key, format_func=labels.__getitem__, help=f"{about} {said}"
     )
-    return str(chosen or records[0].name)

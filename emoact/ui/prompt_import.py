@@ -13,16 +13,23 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 from emoact import numbers
 from emoact.data.importing import Import, check_import, columns_of, renamed
 from emoact.data.rows import REQUIRED, likely_column
-from emoact.errors import EmoactError
 from emoact.store.atomic import replace_atomically
 from emoact.store.layout import ResultsRoot
 from emoact.ui.audit_view import shape_sentence
-from emoact.ui.boxes import Outcome, answer, download, error_box, outcome
+from emoact.ui.boxes import (
+    Outcome,
+    answer,
+    download,
+    error_box,
+    keep_error,
+    outcome,
+    show_kept_error,
+)
 from emoact.ui.prompt_data import DEFAULT_DATASET, offer_datasets, prompt_frame
 from emoact.views.text import md, mono
 
 _PREVIEW = 20
-_REFUSED = "import-refused"
+_REFUSED = "The file could not be saved"
 _UPLOAD = "upload"
 _KEPT = "imports-kept"
 _FOUND = "import-found"
@@ -63,9 +70,7 @@ def show(results: str) -> None:
             on_change=_forget,
         )
         download("Sample file", _SAMPLE, name="prompts.csv", mime="text/csv", key="sample")
-        refused = st.session_state.pop(_REFUSED, None)
-        if refused is not None:
-            error_box(refused, title="The file could not be saved")
+        show_kept_error(_REFUSED)
         # One that was given back is empty.
         if file is not None and len(content := file.getvalue()) == file.size:
             st.session_state[_FOUND] = file.name, *_read(file.name, content)
@@ -167,14 +172,10 @@ def _preview(results: str, found: Import) -> None:
 
 
 def _keep(results: str, found: Import) -> None:
-    try:
-        path = keep_dataset(results, found)
-    except EmoactError as error:
-        st.session_state[_REFUSED] = error
-        return
-    st.session_state.pop(_FOUND, None)
-    st.session_state[DATASET] = str(path)
-    st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1
+    with keep_error(_REFUSED):
+        st.session_state[DATASET] = str(keep_dataset(results, found))
+        st.session_state.pop(_FOUND, None)
+        st.session_state[_KEPT] = st.session_state.get(_KEPT, 0) + 1
 
 
 def keep_dataset(results: str, found: Import) -> Path:

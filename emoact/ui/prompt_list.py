@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +13,7 @@ from emoact.models.registry import DEFAULT_MODEL
 from emoact.schema import Dataset
 from emoact.ui import links
 from emoact.ui.boxes import download
-from emoact.ui.prompt_data import listed_prompts, tokenizer_files, version_of
+from emoact.ui.prompt_data import Version, listed_prompts, tokenizer_files, version_of
 from emoact.views.text import prose
 from emoact.views.theme import emotion_order
 
@@ -22,23 +22,9 @@ SHOWN = 2000
 _NONE = "(none)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PromptChoice:
-    """Filters of the table, empty for all, and models to count for; all words of `query` occur."""
-
-    query: str
-    emotions: tuple[str, ...]
-    subsets: tuple[str, ...]
-    models: tuple[str, ...]
-
-
-def pick(dataset: Dataset) -> PromptChoice:
-    """Show the controls above the table, and return their values."""
-    emotions = emotion_order(dataset.emotions)
+def show(dataset: Dataset) -> None:
+    """Show the filters, the number of matching prompts, and the prompts."""
     subsets = list(dict.fromkeys(prompt.subset or _NONE for prompt in dataset.prompts))
-    models = list(tokenizer_files())
-    for parameter, allowed in (("emotion", emotions), ("subset", subsets), ("tokens", models)):
-        links.note_ignored(parameter, allowed)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         query = st.text_input(
             "Search",
@@ -49,56 +35,14 @@ def pick(dataset: Dataset) -> PromptChoice:
             placeholder="Words of the text, or an id",
             help="Prompts with all of these words in text, id or scenario.",
         )
-        chosen = st.pills(
-            "Emotion", emotions, selection_mode="multi", key="emotion", bind="query-params"
-        )
-        parts = (
-            st.pills("Subset", subsets, selection_mode="multi", key="subset", bind="query-params")
-            if len(subsets) > 1
-            else []
-        )
-        counted = (
-            st.multiselect(
-                "Tokens of",
-                models,
-                default=[model for model in models if model == DEFAULT_MODEL],
-                key="tokens",
-                bind="query-params",
-                width=240,
-                help="Installed models whose tokens are counted, without BOS.",
-            )
-            if models
-            else []
-        )
-    return PromptChoice(
-        query=query or "", emotions=tuple(chosen), subsets=tuple(parts), models=tuple(counted)
-    )
-
-
-def matching(data: pd.DataFrame, choice: PromptChoice) -> pd.DataFrame:
-    """Rows that match the filters."""
-    kept = data
-    if choice.emotions:
-        kept = kept[kept["emotion"].isin(choice.emotions)]
-    if choice.subsets:
-        kept = kept[kept["subset"].fillna(_NONE).isin(choice.subsets)]
-    if not choice.query.strip():
-        return kept
-    searched = kept["text"] + " " + kept["id"] + " " + kept["scenario"].fillna("")
-    for word in choice.query.casefold().split():
-        found = searched.str.casefold().str.contains(word, regex=False)
-        kept, searched = kept[found], searched[found]
-    return kept
-
-
-def show(dataset: Dataset, choice: PromptChoice) -> None:
-    """Show the number of matching prompts, and the prompts."""
+        emotions = links.choose_many("Emotion", emotion_order(dataset.emotions), key="emotion")
+        parts = links.choose_many("Subset", subsets, key="subset") if len(subsets) > 1 else []
+        counted = _ask_models()
+    links.show_ignored()
     for note in dataset.notes:
         st.caption(prose(note))
-    files = tokenizer_files()
-    counted = [(model, version_of(str(files[model]))) for model in choice.models if model in files]
     data = listed_prompts(dataset.sha256, counted, dataset)
-    kept = matching(data, choice)
+    kept = _matching(data, query or "", emotions, parts)
     st.caption(
         f"{numbers.plural(len(kept), 'prompt')}"
         + (f" of {len(data):,}" if len(kept) != len(data) else "")
@@ -123,3 +67,37 @@ def show(dataset: Dataset, choice: PromptChoice) -> None:
         alt="Prompts with label, scenario and lengths",
     )
     download("Download CSV", lambda: csv_of(kept, ()), name="emoact-prompts.csv", mime="text/csv")
+
+
+def _ask_models() -> list[tuple[str, Version]]:
+    """Installed models whose tokens are counted, each with the version of its tokenizer."""
+    files = tokenizer_files()
+    links.note_ignored("tokens", files)
+    if not files:
+        return []
+    models = st.multiselect(
+        "Tokens of",
+        list(files),
+        default=[model for model in files if model == DEFAULT_MODEL],
+        key="tokens",
+        bind="query-params",
+        width=240,
+        help="Installed models whose tokens are counted, without BOS.",
+    )
+    return [(model, version_of(str(files[model]))) for model in models]
+
+
+def _matching(
+    data: pd.DataFrame, query: str, emotions: Sequence[str], subsets: Sequence[str]
+) -> pd.DataFrame:
+    """Rows with these labels and all words of the query; without any, all rows."""
+    kept = data
+    if emotions:
+        kept = kept[kept["emotion"].isin(emotions)]
+    if subsets:
+        kept = kept[kept["subset"].fillna(_NONE).isin(subsets)]
+    searched = kept["text"] + " " + kept["id"] + " " + kept["scenario"].fillna("")
+    for word in query.casefold().split():
+        found = searched.str.casefold().str.contains(word, regex=False)
+        kept, searched = kept[found], searched[found]
+    return kept

@@ -7,10 +7,11 @@ is read again; activations themselves are never kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import streamlit as st
 
@@ -54,28 +55,21 @@ class UnitFile:
         return time_of_file(self.modified_ns / 1e9)
 
 
+Facts = TypeVar("Facts", UnitMeasures, Outline)
+
+
 @dataclass(frozen=True, kw_only=True)
-class UnitCard:
+class FileFacts(Generic[Facts]):
     """A version of a file with its facts, or with the reason for which it was refused."""
 
     file: UnitFile
-    unit: UnitMeasures | None = None
+    unit: Facts | None = None
     problem: str | None = None
     remedy: str | None = None
 
-    @property
-    def has_positions(self) -> bool:
-        """True for a file whose norms and tokens can be shown; pooled vectors have neither."""
-        return self.unit is not None and bool(self.unit.sites)
 
-
-@dataclass(frozen=True, kw_only=True)
-class FileOutline:
-    """A version of a file with its outline, or with the reason for which it was refused."""
-
-    file: UnitFile
-    unit: Outline | None = None
-    problem: str | None = None
+UnitCard = FileFacts[UnitMeasures]
+FileOutline = FileFacts[Outline]
 
 
 def unit_files(results: str) -> list[UnitFile]:
@@ -123,37 +117,37 @@ def file_outlines(results: str) -> list[FileOutline]:
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Reading activations")
 def _outline(file: UnitFile) -> FileOutline:
-    root = ResultsRoot(file.results)
-    try:
-        check_parts(root, file.folder, file.emotion)
-        outlines = [unit_outline(root, file.folder, label) for label in file.labels]
-    except EmoactError as error:
-        reason = error.reason if isinstance(error, FileRefusedError) else error.message
-        return FileOutline(file=file, problem=reason)
-    return FileOutline(file=file, unit=join_outlines(outlines))
+    def read(root: ResultsRoot) -> Outline:
+        return join_outlines([unit_outline(root, file.folder, label) for label in file.labels])
+
+    return _facts(file, read)
 
 
 @st.cache_resource(max_entries=_MAX_FILES, show_spinner="Reading activations")
 def unit_card(file: UnitFile) -> UnitCard:
     """The card of one version of a file."""
+
+    def read(root: ResultsRoot) -> UnitMeasures:
+        parts = []
+        for label in file.labels:
+            measure = functools.partial(unit_measures, root, file.folder, label)
+            if len(file.labels) == 1:
+                # Kept, so that a second look at a file without a summary does not measure it again.
+                measure = functools.partial(measures, file)
+            parts.append(known_measures(root, file.folder, label, measure=measure))
+        return join_measures(parts)
+
+    return _facts(file, read)
+
+
+def _facts(file: UnitFile, read: Callable[[ResultsRoot], Facts]) -> FileFacts[Facts]:
     root = ResultsRoot(file.results)
-    measure = functools.partial(unit_measures, root, file.folder)
-    if len(file.labels) == 1:
-        # Kept, so that a second look at a file without a summary does not measure it again.
-        measure = functools.partial(_measures_once, file)
     try:
         check_parts(root, file.folder, file.emotion)
-        unit = join_measures(
-            [
-                known_measures(root, file.folder, label, measure=functools.partial(measure, label))
-                for label in file.labels
-            ]
-        )
-    except FileRefusedError as error:
-        return UnitCard(file=file, problem=error.reason, remedy=error.remedy)
+        return FileFacts(file=file, unit=read(root))
     except EmoactError as error:
-        return UnitCard(file=file, problem=error.message, remedy=error.remedy)
-    return UnitCard(file=file, unit=unit)
+        reason = error.reason if isinstance(error, FileRefusedError) else error.message
+        return FileFacts(file=file, problem=reason, remedy=error.remedy)
 
 
 def recorded(root: ResultsRoot) -> Mapping[str, ManifestEntry]:
@@ -174,10 +168,6 @@ def measures(file: UnitFile) -> UnitMeasures:
     """
     root = ResultsRoot(file.results)
     return join_measures([unit_measures(root, file.folder, label) for label in file.labels])
-
-
-def _measures_once(file: UnitFile, _label: str) -> UnitMeasures:
-    return measures(file)
 
 
 @dataclass(frozen=True, kw_only=True)

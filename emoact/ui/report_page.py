@@ -11,12 +11,12 @@ import streamlit as st
 from emoact import numbers
 from emoact.decode import is_text, read_regular
 from emoact.errors import EmoactError, RequestError
-from emoact.report.html import preview
+from emoact.report.document import preview
 from emoact.report.words import FORMATS, LANGUAGES, Language
 from emoact.report.worker import ReportRequest, prepare_report
 from emoact.ui import links
 from emoact.ui.boxes import answer, download, error_box
-from emoact.ui.current_run import launched, made_by_job, watch_run, watched_job
+from emoact.ui.current_run import made_by_job, start_here, watched_job
 from emoact.ui.reading import ReportFile, UnitFile
 from emoact.views.text import listed, mono
 
@@ -41,33 +41,20 @@ def say(results: str, files: list[UnitFile], made: list[ReportFile]) -> None:
 
 def ask(results: str) -> ReportRequest:
     """Language and format."""
-    links.note_ignored("lang", LANGUAGES)
-    links.note_ignored("format", FORMATS)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        lang = st.segmented_control(
+        lang = links.choose_one(
             "Language",
             LANGUAGES,
-            default="en",
-            required=True,
             key="lang",
-            bind="query-params",
             help="en: English. ja: Japanese, in the order of the phase-2 report.",
         )
-        form = st.segmented_control(
+        form = links.choose_one(
             "Format",
             FORMATS,
-            default="html",
-            required=True,
             key="format",
-            bind="query-params",
             help="html: one file that needs nothing else. md: Markdown with its figures beside it.",
         )
-    # An empty word in the address is no choice.
-    return ReportRequest(
-        results=results,
-        lang=lang if lang in LANGUAGES else "en",
-        form=form if form in FORMATS else "html",
-    )
+    return ReportRequest(results=results, lang=lang, form=form)
 
 
 def make(asked: ReportRequest, *, possible: bool) -> None:
@@ -82,10 +69,7 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
         key="make",
     )
     if clicked:
-        started = launched(lambda: prepare_report(asked), title="The report could not be started")
-        if started is not None:
-            watch_run(started)
-            st.rerun()
+        start_here(lambda: prepare_report(asked), title="The report could not be started")
     st.caption(f"In a shell: {mono(asked.command)}")
     report = None if run_id is None else made_by_job(asked.results, run_id)
     if report is not None:

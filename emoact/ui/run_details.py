@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
@@ -11,18 +14,21 @@ from emoact.jobs import control
 from emoact.jobs.config import RunConfig
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import shards_of
-from emoact.jobs.views import RunView
+from emoact.jobs.views import RunSummary, RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box, leave_for
+from emoact.ui import analyse_panel, path
+from emoact.ui.boxes import error_box, keep_error, leave_for, next_step, show_kept_error
 from emoact.ui.compare import flat
 from emoact.ui.current_run import forget_run, watch_run
 from emoact.ui.notes import ask_note
 from emoact.ui.run_panel import show_run
-from emoact.ui.written import show_written
+from emoact.ui.states import UNIT_WORDS
 from emoact.views.text import md, mono
 
+EXAMPLE = "example-run"
+"""Of the session: run of the small example, which is analysed when it has ended."""
 _EVENTS_SHOWN = 500
-_REFUSED = "details-refused"
+_NOT_STARTED, _NOT_DELETED = "The run was not started", "The run was not deleted"
 
 
 def show_details(results: str, run_id: str) -> None:
@@ -31,9 +37,8 @@ def show_details(results: str, run_id: str) -> None:
     view = show_run(results, run_id)
     if view is None:
         return
-    refused = st.session_state.pop(_REFUSED, None)
-    if refused is not None:
-        error_box(refused[1], title=refused[0])
+    show_kept_error(_NOT_STARTED)
+    show_kept_error(_NOT_DELETED)
     _actions(results, view)
     ask_note(results, run_id)
     names = ["Files", "Config", "Events"]
@@ -75,10 +80,8 @@ def _offer_again(results: str, view: RunView) -> None:
 
 
 def _again(results: str, run_id: str) -> None:
-    try:
+    with keep_error(_NOT_STARTED):
         watch_run(control.again(results, run_id).run_id)
-    except EmoactError as error:
-        st.session_state[_REFUSED] = ("The run was not started", error)
 
 
 def settings_of(config: RunConfig) -> dict[str, str | list[str]]:
@@ -136,11 +139,8 @@ def _confirm_delete(results: str, run_id: str) -> None:
 
 
 def _delete(results: str, run_id: str) -> None:
-    try:
+    with keep_error(_NOT_DELETED):
         control.delete(results, run_id)
-    except EmoactError as error:
-        st.session_state[_REFUSED] = ("The run was not deleted", error)
-    else:
         forget_run()
 
 
@@ -193,3 +193,91 @@ def _show_events(results: str, run_id: str) -> None:
         column_config={"details": st.column_config.TextColumn("details", width="large")},
         alt="What happened in this run, in order",
     )
+
+
+def show_written(view: RunView) -> None:
+    """The files of a run that has ended, and a button that opens them."""
+    if view.summary.active:
+        return
+    if view.made:
+        _show_made(view)
+    done = [unit for unit in view.units if unit.done]
+    if not done:
+        return
+    if view.config is not None:
+        analyse_example(view.config.results, view.summary)
+    next_step(
+        "Look at the activations",
+        "activations",
+        parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
+        primary=view.state == "finished",
+    )
+    if view.config is not None:
+        path.show(view.config.results, after="Look", primary=False)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "model": unit.folder,
+                "emotion": unit.emotion,
+                "state": UNIT_WORDS[unit.state],
+                "prompts": unit.n_samples,
+                "time": "" if unit.seconds is None else numbers.duration(unit.seconds),
+                "samples/s": unit.samples_per_s,
+                "size": "" if unit.size is None else numbers.size(unit.size),
+                "file": _short(unit.path or "", view),
+                "SHA-256": (unit.sha256 or "")[:12],
+            }
+            for unit in done
+        ),
+        hide_index=True,
+        column_config={
+            "model": st.column_config.TextColumn(width=150),
+            "samples/s": st.column_config.NumberColumn(format="%.1f"),
+        },
+        placeholder=numbers.MISSING,
+        alt="Files that this run wrote or found on disk",
+    )
+
+
+def analyse_example(results: str, run: RunSummary) -> None:
+    """Go on to the analysis where this is the run of the small example, and it has ended."""
+    if run.state == "finished" and st.session_state.get(EXAMPLE) == run.id:
+        del st.session_state[EXAMPLE]
+        analyse_panel.analyse_all(results)
+
+
+def _show_made(view: RunView) -> None:
+    after = {"analyze": "Analyse", "causes": "Causes", "report": "Report"}
+    if view.summary.kind == "analyze":
+        next_step(
+            "Look at the directions",
+            "directions",
+            parameters={"analysis": Path(view.made[0].path).name},
+        )
+    elif view.summary.kind == "report":
+        next_step("Open the reports", "report")
+    elif Path(view.made[0].path).name == "heads.json":
+        next_step("Look at the heads", "heads")
+    elif view.summary.kind == "causes":
+        next_step("Look at the causes", "causes")
+    if view.config is not None and view.summary.kind in after:
+        here = "heads" if Path(view.made[0].path).name == "heads.json" else ""
+        path.show(view.config.results, after=after[view.summary.kind], here=here, primary=False)
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "saved": _short(made.path, view),
+                "state": "already on disk" if made.existing else "saved",
+                "size": numbers.size(made.size),
+            }
+            for made in view.made
+        ),
+        hide_index=True,
+        alt="What this run left on disk",
+    )
+
+
+def _short(path: str, view: RunView) -> str:
+    """The file below the results folder, which the page names already."""
+    root = f"{view.config.results}{os.sep}" if view.config else ""
+    return path.removeprefix(root) if root else path

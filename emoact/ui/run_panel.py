@@ -11,7 +11,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunView
 from emoact.store.layout import ResultsRoot
-from emoact.ui.boxes import error_box
+from emoact.ui.boxes import error_box, keep_error, show_kept_error
 from emoact.ui.run_progress import show_progress
 from emoact.ui.states import kind_words, run_look
 from emoact.views.text import listed, mono, prose
@@ -20,7 +20,7 @@ _LOG_LINES = 200
 _SHORT_LOG = 11
 _MOST_NOTES = 50
 _MOST_NAMES = 20
-_REFUSAL = "resume-refusal"
+_REFUSED = "The run was not resumed"
 _CANCEL_HELP = "Stops after the layer at work. Finished emotions stay; the run can resume."
 _CANCEL_JOB_HELP = "Stops at once; the run can resume. Finished parts of a sweep stay."
 _RESUME_HELP = "Continues at the first emotion that is not on disk."
@@ -134,16 +134,12 @@ def _cancel(results: str, run_id: str) -> None:
 
 
 def _resume(results: str, run_id: str) -> None:
-    try:
+    with keep_error(_REFUSED):
         control.resume(results, run_id)
-    except EmoactError as error:
-        st.session_state[_REFUSAL] = error
 
 
 def _problems(view: RunView) -> None:
-    refusal = st.session_state.pop(_REFUSAL, None)
-    if refusal is not None:
-        error_box(refusal, title="The run was not resumed")
+    show_kept_error(_REFUSED)
     for problem in view.problems:
         st.warning(prose(problem), icon=":material/warning:")
     if view.error is not None:

@@ -27,12 +27,18 @@ _FILL = {"light": "rgba(14,110,107,0.12)", "dark": "rgba(92,200,192,0.16)"}
 
 def show_progress(view: RunView) -> None:
     """Steps, rates and bars; every place is there from the start, so that nothing moves later."""
+    if view.summary.active:
+        _step_line(view)
     if view.summary.kind != "extract":
         _job(view)
         return
-    _steps(view)
+    _fetching(view.step if view.summary.active else None)
     _rates(view)
-    drawn, others = _with_bars(view.units)
+    units = view.units
+    # Those at work come before the rest.
+    ranked = sorted(range(len(units)), key=lambda at: units[at].state not in ("running", "saving"))
+    drawn = [units[at] for at in sorted(ranked[:_MOST_BARS])]
+    others = [units[at] for at in ranked[_MOST_BARS:]]
     for folder in dict.fromkeys(unit.folder for unit in drawn):
         own = [unit for unit in drawn if unit.folder == folder]
         _bars(own, active=view.summary.active)
@@ -47,8 +53,6 @@ def _job(view: RunView) -> None:
     summary, step = view.summary, view.step
     if not summary.active:
         return
-    first = MODEL_STEPS if isinstance(view.config, JobConfig) and view.config.needs_model else ()
-    _step_line(view, [*first, *JOB_STEPS[summary.kind]])
     counted = (
         f"{step.done:,.0f} of {step.total:,.0f}"
         if step and step.done is not None and step.total
@@ -60,12 +64,8 @@ def _job(view: RunView) -> None:
             st.metric(label, _time(seconds), border=True)
 
 
-def _steps(view: RunView) -> None:
-    """The steps of the model at work in one line, and a bar for the one that has a size."""
-    if not view.summary.active:
-        return
-    step = view.step
-    _step_line(view, _step_names(view))
+def _fetching(step: StepView | None) -> None:
+    """A bar for a model that is fetched."""
     if step and step.done is not None and step.total and step.name in FETCHING:
         st.progress(
             max(0.0, min(step.done / step.total, 1.0)),
@@ -73,9 +73,9 @@ def _steps(view: RunView) -> None:
         )
 
 
-def _step_line(view: RunView, names: Sequence[Step]) -> None:
+def _step_line(view: RunView) -> None:
     """Every step, with those that are done ticked and the one at work marked."""
-    step = view.step
+    step, names = view.step, _step_names(view)
     # Saving is the end of extracting: the next emotion begins while the last one is written.
     current = None if step is None else "extract" if step.name == "save" else step.name
     reached = names.index(current) if current in names else -1
@@ -90,11 +90,16 @@ def _step_line(view: RunView, names: Sequence[Step]) -> None:
             parts.append(f":gray[{word}]")
     several = step is not None and step.model and len(view.summary.models) > 1
     where = f"{mono(step.model)}  " if step and several else ""
-    st.markdown(where + "  ·  ".join(parts) + _detail(step))
+    if step and step.detail:
+        parts.append(md(step.detail))
+    st.markdown(where + "  ·  ".join(parts))
 
 
 def _step_names(view: RunView) -> list[Step]:
-    """The steps of the model at work, with what it had to fetch first."""
+    """The steps of a job, or of the model at work with what it had to fetch first."""
+    if view.summary.kind != "extract":
+        loads = isinstance(view.config, JobConfig) and view.config.needs_model
+        return [*(MODEL_STEPS if loads else ()), *JOB_STEPS[view.summary.kind]]
     step = view.step
     names = list(MODEL_STEPS)
     models = view.config.models if isinstance(view.config, RunConfig) else ()
@@ -104,10 +109,6 @@ def _step_names(view: RunView) -> list[Step]:
     if needs is not None or (step is not None and step.name == "install"):
         return ["install", *names]
     return names
-
-
-def _detail(step: StepView | None) -> str:
-    return f"  ·  {md(step.detail)}" if step and step.detail else ""
 
 
 def _rates(view: RunView) -> None:
@@ -208,13 +209,6 @@ def _number(value: float | None) -> str:
 
 def _time(seconds: float | None) -> str:
     return numbers.MISSING if seconds is None else numbers.whole_seconds(seconds)
-
-
-def _with_bars(units: Sequence[UnitView]) -> tuple[list[UnitView], list[UnitView]]:
-    """Files that get a bar, in their order, and the others: those at work come before the rest."""
-    ranked = sorted(range(len(units)), key=lambda at: units[at].state not in ("running", "saving"))
-    drawn, others = sorted(ranked[:_MOST_BARS]), ranked[_MOST_BARS:]
-    return [units[at] for at in drawn], [units[at] for at in others]
 
 
 def _bars(units: Sequence[UnitView], *, active: bool) -> None:

@@ -52,9 +52,8 @@ def say(results: str, runs: Sequence[RunSummary]) -> None:
 def show(results: str, runs: Sequence[RunSummary], chosen: Sequence[str]) -> None:
     """Filters and the table; drawn again every two seconds while a run is at work."""
     words = [look.word for look in RUN_LOOKS.values()]
-    links.note_ignored("state", words)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        states = st.pills("State", words, selection_mode="multi", key="state", bind="query-params")
+        states = links.choose_many("State", words, key="state")
         search = st.text_input(
             "Find",
             key="find",
@@ -98,24 +97,21 @@ def _table(
         selection_default={"selection": {"rows": [ids.index(c) for c in chosen if c in ids]}},
         column_config={
             "state": st.column_config.MultiselectColumn(
-                "state",
                 options=[look.word for look in looks],
                 color=[look.hex for look in looks],
                 width=95,
             ),
             "progress": st.column_config.ProgressColumn(
-                "progress", min_value=0, max_value=100, format="%.0f %%", width=95
+                min_value=0, max_value=100, format="%.0f %%", width=95
             ),
-            "kind": st.column_config.TextColumn("kind", width=80),
-            "models": st.column_config.TextColumn("models", width=120),
-            "emotions": st.column_config.TextColumn("emotions", width=110),
-            "data set": st.column_config.TextColumn("data set", width=110),
-            "started": st.column_config.DatetimeColumn(
-                "started", format="YYYY-MM-DD HH:mm", width=125
-            ),
-            "duration": st.column_config.TextColumn("duration", width=75),
-            "samples/s": st.column_config.NumberColumn("samples/s", format="%.1f"),
-            "tokens/s": st.column_config.NumberColumn("tokens/s", format="%.0f"),
+            "kind": st.column_config.Column(width=80),
+            "models": st.column_config.Column(width=120),
+            "emotions": st.column_config.Column(width=110),
+            "data set": st.column_config.Column(width=110),
+            "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", width=125),
+            "duration": st.column_config.Column(width=75),
+            "samples/s": st.column_config.NumberColumn(format="%.1f"),
+            "tokens/s": st.column_config.NumberColumn(format="%.0f"),
         },
         placeholder=numbers.MISSING,
         alt="Runs with state, kind, models, emotions, data set, start, duration, rates and size",

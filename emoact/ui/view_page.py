@@ -13,7 +13,6 @@ import pandas as pd
 import streamlit as st
 
 from emoact import numbers
-from emoact.measures import Measure
 from emoact.stats import catalogue as catalogue_of_tables
 from emoact.ui import links
 from emoact.ui.boxes import show_badges
@@ -118,11 +117,11 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
     """Draw one control, bound to its parameter in the address, and return its value."""
     name, allowed = control.name, control.allowed(source, choice)
     start = control.start(source, choice)
-    marked = st.session_state.get(MARKED)
     # Another page or view may have selected a prompt, which a picker of prompts begins with.
-    linked = marked is not None and name in _OF_PROMPT
-    if marked is not None and linked and (linked := marked[_OF_PROMPT.index(name)] in allowed):
-        start = marked[_OF_PROMPT.index(name)]
+    marked = dict(zip(_OF_PROMPT, st.session_state.get(MARKED, ()), strict=False)).get(name)
+    linked = marked is not None and marked in allowed
+    if linked:
+        start = marked
     # After Back and Forward the address counts, and what it does not name begins anew.
     pinned = (control.pinned or linked) and not links.went_back()
     if control.kind == "text":
@@ -174,20 +173,10 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
 
 def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
     names = [view.name for view in tabs]
-    links.note_ignored("view", names)
     if st.session_state.get("view") not in (None, *names):
         del st.session_state["view"]
-    name = st.segmented_control(
-        "View",
-        names,
-        default=names[0],
-        required=True,
-        key="view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    # An empty word in the address is no choice.
-    view = next((view for view in tabs if view.name == name), tabs[0])
+    name = links.choose_one("View", names, key="view", label_visibility="collapsed")
+    view = next(view for view in tabs if view.name == name)
     st.caption(view.question)
     return view
 
@@ -325,7 +314,10 @@ def _part(view: View[Any], source: Any, above: Choice, around: Surroundings) -> 
 
 def _table(data: pd.DataFrame, *, key: str, columns: str, alt: str) -> None:
     records = catalogue_of_tables.table_named(columns).columns if columns else {}
-    helps = {name: _help(record) for name, record in records.items()}
+    helps = {
+        name: f"{record.definition}{f', in {record.unit}' if record.unit else ''}."
+        for name, record in records.items()
+    }
     figures = set(data.select_dtypes("floating").columns)
     prompt = next((name for name in ("prompt_id", "prompt") if name in data), None)
     selects: dict[str, Any] = {}
@@ -357,11 +349,6 @@ def _mark(key: str, owners: Sequence[tuple[str, str]]) -> None:
     rows = st.session_state[key].selection.rows
     if rows and rows[0] < len(owners):
         st.session_state[MARKED] = owners[rows[0]]
-
-
-def _help(record: Measure) -> str:
-    unit = f", in {record.unit}" if record.unit else ""
-    return f"{record.definition}{unit}."
 
 
 def _show_selected(view: View[Any], source: Any, choice: Choice, shown: Shown, event: Any) -> None:

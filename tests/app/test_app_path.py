@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.config import RunConfig
 from emoact.jobs.demo import demo_prompts
-from emoact.ui.written import EXAMPLE
+from emoact.ui.run_details import EXAMPLE
 from tests.support.pages import open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_analysis import plant_analysis

@@ -11,7 +11,7 @@ CHECKED = "checked right before by `open_regular`, `check_header` or a hash"
 WRITES = "opened to write or to lock, without waiting and without following a link"
 OWN_FILES = """
     bench/peak.py cli/entry.py jobs/machine.py models/cache.py models/hosts.py models/install.py
-    report/html.py report/words.py report/worker.py
+    report/document.py report/words.py report/worker.py ui/chart.py
 """
 CHECKED_FILES = """
     analysis/direction_files.py models/weights.py store/controls.py
