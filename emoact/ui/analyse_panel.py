@@ -15,7 +15,7 @@ from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.ui import analyses, links, path
-from emoact.ui.boxes import Outcome, answer, error_box, leave_for, outcome, to_extract
+from emoact.ui.boxes import Outcome, answer, error_box, leave_for, outcome, start_button, to_extract
 from emoact.ui.current_run import (
     PARAMETER,
     folded,
@@ -174,13 +174,7 @@ def _form(results: str, files: list[UnitFile]) -> None:
             st.caption(f":material/warning: left out: {md(problem)}")
         what = numbers.plural(len(checked.value.config.request["units"]), "unit")
     label = f"Analyse {what}{' although they differ' if asked.settings.allow_mixed else ''}"
-    if st.button(
-        label,
-        type="primary",
-        icon=":material/play_circle:",
-        disabled=checked.error is not None,
-        key="analyse",
-    ):
+    if start_button(label, key="analyse", possible=checked.error is None):
         start_here(lambda: _config(asked), title=_NOT_STARTED)
 
 

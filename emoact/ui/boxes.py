@@ -118,6 +118,19 @@ def next_step(
         leave_for(page, parameters)
 
 
+def start_button(
+    label: str, *, key: str, possible: bool = True, primary: bool = True, icon: str = "play_circle"
+) -> bool:
+    """The button that starts a run; True where it was pressed."""
+    return st.button(
+        label,
+        type="primary" if primary else "secondary",
+        icon=f":material/{icon}:",
+        disabled=not possible,
+        key=key,
+    )
+
+
 def leave_for(page: str, parameters: Mapping[str, str | list[str]] | None = None) -> NoReturn:
     """Show another page.
 

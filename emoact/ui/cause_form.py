@@ -12,7 +12,7 @@ from emoact.causes.chosen import CauseRequest
 from emoact.causes.prepared import Prepared
 from emoact.causes.saved import SavedCause
 from emoact.jobs.config import JobConfig
-from emoact.ui.boxes import Outcome, error_box, outcome
+from emoact.ui.boxes import Outcome, error_box, outcome, start_button
 from emoact.ui.current_run import made_by_job, start_here, watched_job
 from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.views.text import md, mono
@@ -64,13 +64,7 @@ def start_form(
             st.rerun()
         return prepared.config
 
-    if st.button(
-        words,
-        type="primary",
-        icon=":material/play_circle:",
-        disabled=checked.error is not None,
-        key=key,
-    ):
+    if start_button(words, key=key, possible=checked.error is None):
         start_here(config, title="The run could not start")
 
 

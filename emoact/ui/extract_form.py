@@ -19,7 +19,7 @@ from emoact.schema import BosPolicy, Device, DType, ExtractionOptions, Processin
 from emoact.store import protocol
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import Outcome, error_box, outcome
+from emoact.ui.boxes import Outcome, error_box, outcome, start_button
 from emoact.ui.current_run import START, folded, launched, watch_run
 from emoact.ui.folders import offer_folder
 from emoact.ui.prompt_data import DEFAULT_DATASET, Version, offer_datasets, read_dataset, version_of
@@ -111,13 +111,8 @@ def show(results: str) -> None:
             )
             offer_folder(asked.dataset)
     config = checked.value
-    if st.button(
-        _label(config, asked),
-        type="primary",
-        icon=":material/play_circle:",
-        disabled=config is None or _is_done(config.estimate),
-        key=START,
-    ):
+    possible = config is not None and not _is_done(config.estimate)
+    if start_button(_label(config, asked), key=START, possible=possible):
         run_id = start(asked)
         if run_id is not None:
             watch_run(run_id)

@@ -22,7 +22,7 @@ from emoact.sites import in_order
 from emoact.store.layout import ResultsRoot, example_of
 from emoact.ui import configuration, extract_form, path
 from emoact.ui.analyses import saved_analyses
-from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges
+from emoact.ui.boxes import answer, error_box, leave_for, next_step, show_badges, start_button
 from emoact.ui.current_run import runs_of
 from emoact.ui.folders import FOLDER
 from emoact.ui.prompt_data import DEFAULT_DATASET
@@ -111,7 +111,7 @@ def _active_bars(results: str) -> None:
     if not active:
         st.rerun()
     for run in active:
-        look = run_look(run.state, cancel_requested=run.cancel_requested)
+        look = run_look(run)
         done = f" {run.samples_done:,} of {run.n_samples:,}" if run.kind == "extract" else ""
         models = listed([mono(model) for model in run.models])
         st.progress(
@@ -266,10 +266,6 @@ def _offer_first_run(results: str) -> None:
         request = ExtractRequest(models=models, dataset=DEFAULT_DATASET, results=results)
         config = extract_form.check(request).value
         n_prompts = sum(config.counts.values()) if config else 200
-        if st.button(
-            f"Extract {numbers.plural(n_prompts, 'prompt')} with {label}",
-            type="primary" if primary else "secondary",
-            icon=":material/play_circle:",
-            key=key,
-        ):
+        words = f"Extract {numbers.plural(n_prompts, 'prompt')} with {label}"
+        if start_button(words, key=key, primary=primary):
             _extract(request, {})

@@ -15,7 +15,7 @@ from emoact.report.document import preview
 from emoact.report.words import FORMATS, LANGUAGES, Language
 from emoact.report.worker import ReportRequest, prepare_report
 from emoact.ui import links
-from emoact.ui.boxes import answer, download, error_box
+from emoact.ui.boxes import answer, download, error_box, start_button
 from emoact.ui.current_run import made_by_job, start_here, watched_job
 from emoact.ui.reading import ReportFile, UnitFile
 from emoact.views.text import listed, mono
@@ -61,14 +61,8 @@ def make(asked: ReportRequest, *, possible: bool) -> None:
     """The button that starts the run, and the run while it works."""
     run_id = watched_job(asked.results, "report")
     links.show_ignored()
-    clicked = st.button(
-        f"Make the {_LANGUAGES[asked.lang]} report",
-        type="primary",
-        icon=":material/description:",
-        disabled=not possible,
-        key="make",
-    )
-    if clicked:
+    label = f"Make the {_LANGUAGES[asked.lang]} report"
+    if start_button(label, key="make", possible=possible, icon="description"):
         start_here(lambda: prepare_report(asked), title="The report could not be started")
     st.caption(f"In a shell: {mono(asked.command)}")
     report = None if run_id is None else made_by_job(asked.results, run_id)

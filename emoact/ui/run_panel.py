@@ -69,7 +69,7 @@ def _live(results: str, run_id: str, *, active: bool) -> None:
 
 
 def _heading(results: str, view: RunView) -> None:
-    look = run_look(view.state, cancel_requested=view.summary.cancel_requested)
+    look = run_look(view.summary)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"{look.badge} {_in_words(view)}", width="stretch")
         if view.summary.active:

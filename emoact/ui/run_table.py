@@ -42,9 +42,7 @@ def say(results: str, runs: Sequence[RunSummary]) -> None:
         answer(f"There is no run in {mono(results)} yet.")
         to_extract()
         return
-    states = Counter(
-        run_look(run.state, cancel_requested=run.cancel_requested).word for run in runs
-    )
+    states = Counter(run_look(run).word for run in runs)
     words = ", ".join(f"{number} {word}" for word, number in states.most_common())
     answer(f"{numbers.plural(len(runs), 'run')}: {words}.")
 
@@ -147,10 +145,9 @@ def _matches(run: RunSummary, states: tuple[str, ...], search: str, note: str) -
 
 
 def _row(run: RunSummary) -> dict[str, object]:
-    look = run_look(run.state, cancel_requested=run.cancel_requested)
     began = run.started_at or run.created_at
     return {
-        "state": [look.word],
+        "state": [run_look(run).word],
         "kind": kind_words(run),
         "executor": run.executor,
         "models": numbers.some(run.models, limit=_NAMED),

@@ -104,8 +104,6 @@ FETCHING: frozenset[Step] = frozenset({"install", "download"})
 """Steps that may come before a model is loaded."""
 
 
-def run_look(state: State, *, cancel_requested: bool = False) -> Look:
+def run_look(run: RunSummary) -> Look:
     """The look of a run, which may be on its way to being cancelled."""
-    if cancel_requested and state in ("pending", "loading", "running"):
-        return CANCELLING
-    return RUN_LOOKS[state]
+    return CANCELLING if run.cancel_requested and run.active else RUN_LOOKS[run.state]

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import get_args
 
 import plotly.graph_objects as go
@@ -68,8 +69,9 @@ def test_words_predict_the_emotion_where_they_do(noted: set[str], said: str) -> 
 
 
 def test_an_active_run_that_was_told_to_stop_says_so() -> None:
-    assert run_look("running", cancel_requested=True).word == "cancelling"
-    assert run_look("cancelled", cancel_requested=True).word == "cancelled"
+    running = RunSummary(id="a", state="running", cancel_requested=True)
+    assert run_look(running).word == "cancelling"
+    assert run_look(dataclasses.replace(running, state="cancelled")).word == "cancelled"
 
 
 def test_a_remedy_speaks_of_the_page_and_not_of_the_command_line() -> None:
