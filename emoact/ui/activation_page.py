@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -142,14 +141,14 @@ def list_problems(cards: Sequence[UnitCard]) -> None:
         return
     st.header(f"{numbers.plural(len(refused), 'file')} left out")
     st.table(
-        pd.DataFrame(
+        [
             {
                 "file": mono(f"{card.file.folder}/{Path(card.file.path).name}"),
                 "problem": md(card.problem or "it keeps pooled vectors only, for analyses"),
                 "next step": md(card.remedy or "Extract it with --keep all to see its norms."),
             }
             for card in refused
-        ),
+        ],
         hide_index=True,
         border="horizontal",
         alt="Files that were left out, with the reason",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -244,14 +243,14 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
         left, right = st.columns([2, 3])
         with left:
             st.dataframe(
-                pd.DataFrame(made, columns=["setting", "value"]),
+                [{"setting": name, "value": value} for name, value in made],
                 hide_index=True,
                 height=TABLE_HEIGHT,
                 alt="Settings of the analysis",
             )
         with right:
             st.dataframe(
-                pd.DataFrame(
+                [
                     {
                         "model": each.folder,
                         "emotion": each.emotion,
@@ -260,7 +259,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
                         "SHA-256": each.sha256,
                     }
                     for each in saved.inputs
-                ),
+                ],
                 hide_index=True,
                 height=TABLE_HEIGHT,
                 alt="Files that were analysed, with their hashes",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -109,7 +108,7 @@ def _table(checks: Sequence[Check], alt: str) -> None:
     rows = [_row(check) for check in checks]
     if not is_narrow():
         # st.dataframe would cut the sentences off.
-        st.table(pd.DataFrame(rows), hide_index=True, border="horizontal", alt=alt)
+        st.table(rows, hide_index=True, border="horizontal", alt=alt)
         return
     for row in rows:
         known = (name for name in ("accuracy", "chance", "p") if row[name] != numbers.MISSING)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -201,7 +200,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
             st.markdown(f"**{md(name)}**")
             st.html(coloured(side.strings, side.difference, side.n_prompt))
             st.dataframe(
-                pd.DataFrame({"token": side.strings, "difference": side.difference}),
+                {"token": side.strings, "difference": side.difference},
                 hide_index=True,
                 height=240,
                 alt=f"Change of the log-probability of every token: {name}",

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -50,7 +49,7 @@ def show(cards: Sequence[UnitCard], *, alt: str) -> None:
     """Draw a table with one row for each readable file, and the footnotes of the models."""
     rows = [_row(card, card.unit) for card in cards if card.unit is not None]
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt=alt)
+        st.dataframe(rows, hide_index=True, alt=alt)
     for note in footnotes([card.unit for card in cards if card.unit]):
         st.caption(md(note))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from emoact import numbers
@@ -152,7 +151,7 @@ def _show_config(view: RunView) -> None:
         st.code(view.config.shell_command, language=None, wrap_lines=True)
     fields = flat(view.config)
     st.dataframe(
-        pd.DataFrame({"setting": list(fields), "value": list(fields.values())}),
+        {"setting": list(fields), "value": list(fields.values())},
         hide_index=True,
         alt="Everything this run was asked to do",
     )
@@ -179,7 +178,7 @@ def _show_events(results: str, run_id: str) -> None:
         return
     shown = [event for event in events if event.kind != "unit_progress"][-_EVENTS_SHOWN:]
     st.dataframe(
-        pd.DataFrame(
+        [
             {
                 "after": numbers.duration(event.elapsed_s),
                 "event": event.kind.replace("_", " "),
@@ -188,7 +187,7 @@ def _show_events(results: str, run_id: str) -> None:
                 "at": event.at,
             }
             for event in shown
-        ),
+        ],
         hide_index=True,
         column_config={"details": st.column_config.TextColumn("details", width="large")},
         alt="What happened in this run, in order",
@@ -215,7 +214,7 @@ def show_written(view: RunView) -> None:
     if view.config is not None:
         path.show(view.config.results, after="Look", primary=False)
     st.dataframe(
-        pd.DataFrame(
+        [
             {
                 "model": unit.folder,
                 "emotion": unit.emotion,
@@ -228,7 +227,7 @@ def show_written(view: RunView) -> None:
                 "SHA-256": (unit.sha256 or "")[:12],
             }
             for unit in done
-        ),
+        ],
         hide_index=True,
         column_config={
             "model": st.column_config.TextColumn(width=150),
@@ -264,14 +263,14 @@ def _show_made(view: RunView) -> None:
         here = "heads" if Path(view.made[0].path).name == "heads.json" else ""
         path.show(view.config.results, after=after[view.summary.kind], here=here, primary=False)
     st.dataframe(
-        pd.DataFrame(
+        [
             {
                 "saved": _short(made.path, view),
                 "state": "already on disk" if made.existing else "saved",
                 "size": numbers.size(made.size),
             }
             for made in view.made
-        ),
+        ],
         hide_index=True,
         alt="What this run left on disk",
     )
