@@ -87,8 +87,8 @@ def random_badges(shown: Iterable[SavedCause]) -> list[str]:
 
 
 def files_of(results: str, model: str) -> tuple[UnitFile, ...]:
-    """Files of a model."""
-    return tuple(file for file in unit_files(results) if file.folder == model)
+    """Files of a model; their page has said which cannot be listed."""
+    return tuple(file for file in unit_files(results, tell=False) if file.folder == model)
 
 
 def classes_of(files: list[UnitFile], model: str) -> tuple[list[str], str]:

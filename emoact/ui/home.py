@@ -33,6 +33,12 @@ from emoact.views.direction_answer import verdict_sentence
 from emoact.views.text import listed, md, mono
 from emoact.views.theme import emotion_order
 
+_PICTURE_WORDS = (
+    "Prompts go through the layers of a model; the difference between an emotion and neutral grows "
+    "over the layers, beside a grey band of chance"
+)
+_PICTURE = Path(__file__).with_name("browser") / "welcome.svg"
+
 
 def say(results: str, cards: Sequence[FileOutline], runs: Sequence[RunSummary]) -> None:
     """State the files on disk and the active runs."""
@@ -247,13 +253,6 @@ def _extract(
         if example:
             st.session_state[EXAMPLE] = run_id
         leave_for("extract", {**where, "run": run_id})
-
-
-_PICTURE_WORDS = (
-    "Prompts go through the layers of a model; the difference between an emotion and neutral grows "
-    "over the layers, beside a grey band of chance"
-)
-_PICTURE = Path(__file__).with_name("browser") / "welcome.svg"
 
 
 def _offer_first_run(results: str) -> None:

@@ -72,15 +72,15 @@ UnitCard = FileFacts[UnitMeasures]
 FileOutline = FileFacts[Outline]
 
 
-def unit_files(results: str) -> list[UnitFile]:
+def unit_files(results: str, *, tell: bool = True) -> list[UnitFile]:
     """Every unit file of a results folder, by folder and emotion; asks the disk every time.
 
-    A results folder that cannot be listed becomes a box on the page.
+    A results folder that cannot be listed becomes a box on the page, unless it has one already.
     """
     found = []
     try:
         root = ResultsRoot(results)
-        for closed in root.closed():
+        for closed in root.closed() if tell else ():
             refused = RequestError(f"{closed.where}: {closed.message}", remedy=closed.remedy)
             error_box(refused, title="A folder cannot be read")
         for (folder, emotion), labels in labels_by_emotion(root).items():
@@ -101,7 +101,8 @@ def unit_files(results: str) -> list[UnitFile]:
                 )
             )
     except EmoactError as error:
-        error_box(error, title="The results folder cannot be read")
+        if tell:
+            error_box(error, title="The results folder cannot be read")
     return found
 
 
