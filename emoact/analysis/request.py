@@ -14,12 +14,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.jobs.config import JobConfig, new_run_id, now
-from emoact.jobs.controls import (
-    ControlsCost,
-    check_one_model,
-    estimate_controls,
-    request_controls,
-)
+from emoact.jobs.controls import ControlsCost, check_one_model, estimate_controls, request_controls
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
 from emoact.models.cache import known_sha256

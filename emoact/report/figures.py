@@ -100,8 +100,7 @@ def _figure(drawing: Drawing) -> Figure:
         for column, panel in enumerate(row):
             x, y = left + column * (width + gap), total - top - _TITLE - height
             axes = figure.add_axes(
-                (x / _WIDTH, y / total, width / _WIDTH, height / total),
-                label=f"{len(figure.axes)}",
+                (x / _WIDTH, y / total, width / _WIDTH, height / total), label=f"{len(figure.axes)}"
             )
             grid = draw_panel(panel, axes, drawing)
             _title(panel, axes, drawing)

@@ -278,10 +278,7 @@ def _settings(saved: SavedAnalysis, results: str) -> None:
 def _downloads(saved: SavedAnalysis, model: str, sites: Sequence[str]) -> None:
     """The directions themselves, `[layer, d_model]` for each emotion, as safetensors."""
     with st.expander(
-        "Directions as files",
-        icon=":material/download:",
-        key="directions-files",
-        on_change="rerun",
+        "Directions as files", icon=":material/download:", key="directions-files", on_change="rerun"
     ) as box:
         if not box.open:
             return

@@ -71,10 +71,7 @@ def start_form(
 # What is on disk is part of the key; whether it was computed already changes without it.
 @st.cache_resource(max_entries=64, ttl=5, show_spinner="Checking the request")
 def _check(
-    key: str,
-    asked: Request,
-    files: tuple[UnitFile, ...],
-    _prepare: Callable[[Request], Prepared],
+    key: str, asked: Request, files: tuple[UnitFile, ...], _prepare: Callable[[Request], Prepared]
 ) -> Outcome[Prepared]:
     del key, files
     return outcome(lambda: _prepare(asked))

@@ -131,12 +131,7 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
     with taking:
         taken = _ablate_form(results, model, emotions, neutral, n_layers)
         if taken is not None:
-            start_form(
-                taken,
-                "Take the parts out",
-                key="ablate-start",
-                prepare=prepare_ablate,
-            )
+            start_form(taken, "Take the parts out", key="ablate-start", prepare=prepare_ablate)
 
 
 def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers: int) -> None:
@@ -180,12 +175,7 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
         words = "Continuing" if is_warm(request) else f"Loading {request.model}"
         with st.spinner(words, show_time=True):
             found = continue_both(
-                request,
-                text,
-                layer=layer,
-                vector=vector,
-                seed=seed,
-                from_last=place == _PLACES[1],
+                request, text, layer=layer, vector=vector, seed=seed, from_last=place == _PLACES[1]
             )
         check_bos(found.bos, units[0].configuration or {})
     except EmoactError as error:

@@ -120,10 +120,7 @@ def _active_bars(results: str) -> None:
         look = run_look(run)
         done = f" {run.samples_done:,} of {run.n_samples:,}" if run.kind == "extract" else ""
         models = listed([mono(model) for model in run.models])
-        st.progress(
-            run.share or 0.0,
-            text=f"{look.badge} {kind_words(run)} of {models}{done}",
-        )
+        st.progress(run.share or 0.0, text=f"{look.badge} {kind_words(run)} of {models}{done}")
 
 
 def show_grid(cards: Sequence[FileOutline]) -> None:

@@ -95,9 +95,7 @@ def _table(
         selection_default={"selection": {"rows": [ids.index(c) for c in chosen if c in ids]}},
         column_config={
             "state": st.column_config.MultiselectColumn(
-                options=[look.word for look in looks],
-                color=[look.hex for look in looks],
-                width=95,
+                options=[look.word for look in looks], color=[look.hex for look in looks], width=95
             ),
             "progress": st.column_config.ProgressColumn(
                 min_value=0, max_value=100, format="%.0f %%", width=95
