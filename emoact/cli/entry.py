@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from emoact.cli.output import print_error
 from emoact.cli.parsing import Parser
+from emoact.decode import is_text
 from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.version import __version__
 
@@ -51,7 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     try:
-        _check_encoding(words)
+        for word in words:
+            if not is_text(word):
+                raise RequestError(
+                    f"{word!a} is not UTF-8", remedy="Rename the file, or set another locale."
+                )
         arguments = build_parser().parse_words(words)
         _bring(arguments)
         code = int(arguments.run(arguments))
@@ -80,15 +85,6 @@ def _close_output() -> None:
     """Let what is still to be printed go nowhere."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _check_encoding(words: Sequence[str]) -> None:
-    """Return for words that documents and pages can hold."""
-    for word in words:
-        if word.encode(errors="replace") != word.encode(errors="surrogatepass"):
-            raise RequestError(
-                f"{word!a} is not UTF-8", remedy="Rename the file, or set another locale."
-            )
 
 
 def _bring(arguments: argparse.Namespace) -> None:
