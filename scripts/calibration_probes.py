@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from emoact.stats.design import Design, design_of
-from emoact.stats.findings.tails import excess_of_distances
+from emoact.stats.findings.remarks import excess_of_distances
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.accuracy import measure_accuracies, median_over

@@ -104,11 +104,11 @@ class UnitFeatures:
     def __post_init__(self) -> None:
         if not self.prompts:
             raise RequestError(f"{self.name} has no prompts")
-        shapes = {site: pooled.shape for site, pooled in self.sites.items()}
-        for site, shape in shapes.items():
-            if shape[0] != len(self.prompts):
+        for site, pooled in self.sites.items():
+            if len(pooled) != len(self.prompts):
                 raise RequestError(
-                    f"{self.name}: {site} holds {shape[0]} vectors for {len(self.prompts)} prompts"
+                    f"{self.name}: {site} holds {len(pooled)} vectors for {len(self.prompts)} "
+                    "prompts"
                 )
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -44,7 +46,12 @@ from emoact.stats.products import centred_gram, share_vectors
 from emoact.stats.result import AnalysisResult, DirectionKey
 from emoact.stats.room import MEMORY, Room
 from emoact.stats.settings import AnalysisSettings
-from emoact.stats.steps import OnProgress, run_steps
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with steps done, steps in all and what was just done; raises to stop the work."""
+
+Step = tuple[str, Callable[[], None]]
+"""Label of a piece of work that depends on no other, and the work."""
 
 Place = tuple[str, SiteName, str]
 """Model, site and emotion."""
@@ -120,6 +127,36 @@ def analyse_grid(
         workers=workers,
     )
     return _assemble(prepared, found, settings, differences, [*left_out, *missing_pairs])
+
+
+def run_steps(
+    steps: Sequence[Step], on_progress: OnProgress | None = None, *, workers: int | None = None
+) -> None:
+    """Run every step; the first error stops those that have not started.
+
+    Linear algebra is held to one thread per step: the matrices are small, and threads inside
+    threads would wait for one another. It also keeps results the same on every machine.
+    """
+    # Not at the top: opening a page must not load them. scipy brings a BLAS of its own, which can
+    # only be limited once it is loaded.
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    count = workers or min(os.cpu_count() or 1, 4)
+    if on_progress is not None:
+        on_progress(0, len(steps), "")
+    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=count) as executor:
+        running = {executor.submit(run): label for label, run in steps}
+        # What a step alone holds is let go when it is done.
+        del steps
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                future.result()
+                if on_progress is not None:
+                    on_progress(done, len(running), running[future])
+        except BaseException:
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def _keep(found: _Found, number: int, cells: Callable[[], Iterable[Cell]]) -> None:

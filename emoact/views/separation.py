@@ -118,12 +118,10 @@ def table(
 
 
 def _figures(rows: pd.DataFrame, low: str, high: str) -> pd.DataFrame:
-    plain = {"balanced_accuracy": "accuracy", "balanced_low": low, "balanced_high": high}
-    filled = {name: rows[name].fillna(rows[old]) for name, old in plain.items()}
     return rows.assign(
-        balanced_accuracy=filled["balanced_accuracy"],
-        low=filled["balanced_low"],
-        high=filled["balanced_high"],
+        balanced_accuracy=rows["balanced_accuracy"].fillna(rows["accuracy"]),
+        low=rows["balanced_low"].fillna(rows[low]),
+        high=rows["balanced_high"].fillna(rows[high]),
     )
 
 

@@ -18,11 +18,10 @@ from emoact.stats.across.shared import common_rows
 from emoact.stats.comparable import Configuration
 from emoact.stats.features import Controls, PromptInfo, UnitFeatures, features_of, join_units
 from emoact.stats.finite import finite_units
-from emoact.stats.full import analyse_grid
+from emoact.stats.full import analyse_grid, run_steps
 from emoact.stats.products import centred_gram
 from emoact.stats.result import AnalysisResult
 from emoact.stats.settings import AnalysisSettings
-from emoact.stats.steps import run_steps
 from emoact.store.unit import Samples, Unit
 from tests.support.planted_features import unit_of
 from tests.support.planted_scenarios import FAST

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.stats.design import design_of
-from emoact.stats.findings.tails import excess_of_distances
+from emoact.stats.findings.remarks import excess_of_distances
 from emoact.stats.full import analyse_grid
 from emoact.stats.null.permutation import (
     max_statistic_test,
