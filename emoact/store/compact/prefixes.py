@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Sharing:
 
 def share_prefixes(
     tokens: Sequence[Int64[np.ndarray, " _pos"]],
-    marks: Callable[[int], Sequence[bytes]] | None = None,
+    marks: Callable[[int], Sequence[int]] | None = None,
 ) -> Sharing:
     """Node of each distinct prefix; prompts that begin alike share their first nodes.
 
@@ -42,13 +42,13 @@ def share_prefixes(
         marks: Function of a prompt that gives one mark a position. Prefixes with different marks
             are different: passes of other widths round the same prefix in another way.
     """
-    children: dict[tuple[int, int, bytes], int] = {}
+    children: dict[tuple[int, int, int], int] = {}
     creators: list[int] = []
     index: list[int] = []
     shared, owners = [], []
     for sample, ids in enumerate(tokens):
         node, known = -1, 0
-        marked = [b""] * len(ids) if marks is None else marks(sample)
+        marked = [0] * len(ids) if marks is None else marks(sample)
         for token, mark in zip(ids.tolist(), marked, strict=True):
             child = children.get((node, token, mark))
             if child is None:
@@ -68,19 +68,14 @@ def share_prefixes(
     )
 
 
-def marks_of(shard: Activations, sample: int) -> list[bytes]:
-    """One hash a position, of the activations of all sites at the last layer."""
-    found = [
-        shard.rows(name, shard.layout.layers(name)[-1], sample)
-        for name in shard.layout.sites
-        if sites.site(name).has_vectors
-    ]
-    if not found:
-        return [b""] * shard.layout.lengths[sample]
-    return [
-        hashlib.blake2b(b"".join(row.tobytes() for row in rows), digest_size=8).digest()
-        for rows in zip(*found, strict=True)
-    ]
+def marks_of(shard: Activations, sample: int) -> list[int]:
+    """One checksum a position, of the activations of all sites at the last layer."""
+    found = [0] * shard.layout.lengths[sample]
+    for name in shard.layout.sites:
+        if sites.site(name).has_vectors:
+            rows = np.ascontiguousarray(shard.rows(name, shard.layout.layers(name)[-1], sample))
+            found = [zlib.crc32(row, mark) for row, mark in zip(rows, found, strict=True)]
+    return found
 
 
 def nothing_shared(tokens: Sequence[Int64[np.ndarray, " _pos"]]) -> Sharing:

@@ -21,7 +21,7 @@ from emoact.sites import Site, SiteName
 from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
-from emoact.store.compact.arrays import PAGE, Form, as_json, encode
+from emoact.store.compact.arrays import CHUNK_BYTES, PAGE, Form, as_json, encode
 from emoact.store.compact.prefixes import Sharing, marks_of, nothing_shared, share_prefixes
 from emoact.store.protocol import CompactStore, Written
 from emoact.store.shard import Activations
@@ -32,6 +32,8 @@ Chunk = Float32[np.ndarray, "row *width"]
 POOLED_DIMENSIONS = ("prompt", "layer", "width")
 """Dimensions of an array of pooled vectors."""
 _EXPONENT = np.uint32(0x7F800000)
+_LARGEST = np.uint32(0x7F000000)
+"""Exponent of the numbers that rounding may make infinite."""
 _ROWS_REMEMBERED = 16
 _BYTES_AHEAD = 8 << 20
 _THREADS = 4
@@ -161,11 +163,15 @@ def round_values(
     # A block stays in the processor's cache.
     for start in range(0, len(whole), PAGE):
         bits, rounded = whole[start : start + PAGE], found[start : start + PAGE]
+        np.bitwise_and(bits, _EXPONENT, out=rounded)
+        usual = rounded.min() > 0 and rounded.max() < _LARGEST
         np.right_shift(bits, dropped, out=rounded)
         rounded &= one
         rounded += bits
         rounded += half
         rounded &= ~((one << dropped) - one)
+        if usual:
+            continue
         exponent = bits & _EXPONENT
         kept = (exponent == 0) | (exponent == _EXPONENT)
         if ((rounded & _EXPONENT == _EXPONENT) & ~kept).any():
@@ -237,6 +243,9 @@ def _packed(
         spare.append(content)
         return text, zlib.crc32(text)
 
+    # glibc gives the room of a chunk back, to ask for it page by page again, unless a larger block
+    # was freed before.
+    np.empty(2 * CHUNK_BYTES, dtype=np.uint8)
     with ThreadPoolExecutor(count) as executor:
         for member, content in members:
             waiting.append((member, executor.submit(pack, content)))
@@ -308,7 +317,7 @@ def _new_rows(
     rows, shared = rows_of(sample), sharing.shared[sample]
     if shared:
         earlier = rows_of(sharing.owners[sample])[:shared]
-        if (rows[:shared].view(np.uint32) != earlier.view(np.uint32)).any():
+        if rows[:shared].tobytes() != earlier.tobytes():
             raise _PrefixesDifferError
     return rows[shared:]
 
