@@ -17,7 +17,7 @@ from emoact.causes.prepared import (
     result_of,
     time_of_passes,
 )
-from emoact.causes.saved import SavedCause
+from emoact.causes.saved import SavedCause, largest_first
 from emoact.causes.steer import SITE
 from emoact.decode import encode
 from emoact.errors import RequestError
@@ -112,6 +112,10 @@ class AblateWork:
     units: tuple[str, str]
     settings: AblateSettings
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        return named_by(METHOD_VERSION, units, settings=self.settings)
+
 
 def prepare_ablate(request: AblateRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
@@ -139,7 +143,6 @@ def prepare_ablate(request: AblateRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, settings),
         words=ablate_words(request.results, request.model, encode(settings)),
         cost=_cost(units, settings, model),
     )
@@ -190,11 +193,6 @@ def ablate(
     return table_of(result_of(prepare_ablate(request)))
 
 
-def rests_on(units: Sequence[Unit], settings: AblateSettings) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    return named_by(METHOD_VERSION, units, settings=settings)
-
-
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
     layers = settings.at or tuple(range(settings.layer))
     shape = installed_source(model).shape if "head" in settings.parts else None
@@ -220,8 +218,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(saved.found["ablations"]).astype({"low": float, "high": float})
-    order = table["total"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    return largest_first(table, "total")
 
 
 def sentences_of(saved: SavedCause) -> list[str]:

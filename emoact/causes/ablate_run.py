@@ -158,10 +158,10 @@ def _directions(units: Sequence[Unit], settings: AblateSettings, split: Split) -
     found = []
     for layer in range(settings.layer + 1):
         pooled = np.concatenate([pooled_at(unit, Target(layer=layer)) for unit in units])
-        means = [
+        first, second = (
             pooled[split.train & own].mean(axis=0, dtype=np.float64) for own in (emotion, ~emotion)
-        ]
-        found.append(means[0] - means[1])
+        )
+        found.append(first - second)
     if not np.linalg.norm(found[-1]):
         raise RequestError(f"{settings.emotion} and {settings.neutral} have the same mean")
     return np.array(found)
@@ -194,8 +194,8 @@ def _replacement(
                 f"({len(lacking)} scenarios)",
                 remedy="Use --by mean.",
             )
-    return Means(
-        z=np.stack([means.z[own].mean(axis=0) for own in rows]),
-        attention=np.stack([means.attention[own].mean(axis=0) for own in rows]),
-        mlp=np.stack([means.mlp[own].mean(axis=0) for own in rows]),
+    z, attention, mlp = (
+        np.stack([values[own].mean(axis=0) for own in rows])
+        for values in (means.z, means.attention, means.mlp)
     )
+    return Means(z=z, attention=attention, mlp=mlp)

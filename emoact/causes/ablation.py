@@ -24,6 +24,10 @@ Z, ATTENTION, MLP, INPUT = (
 )
 
 
+Hook = tuple[str, Callable[..., Any]]
+"""Name of a hook, and the function to attach."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A part of the model that is ablated.
@@ -145,10 +149,9 @@ class Ablations:
             raise RequestError(f"layer {max(layers)} does not come before layer {self._read}")
         upper, _, added = self._from(layers)
         after, removed = _Added(self._texts), dict.fromkeys(range(len(self._texts)), 0.0)
-        edits = self._edits(part, replacement, removed)
 
-        def edit(rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
-            own = [(name, make(rows)) for name, make in edits]
+        def edit(rows: Sequence[int]) -> list[Hook]:
+            own = self._hooks(part, replacement, removed, rows)
             return [*own, *after.hooks(part.layer, rows)]
 
         found = upper.edited(edit, self._read, self._on_pass)
@@ -180,33 +183,34 @@ class Ablations:
             self._upper = layers, upper, before, added
         return self._upper[1:]
 
-    def _edits(
-        self, part: Part, replacement: Means | None, removed: dict[int, float]
-    ) -> list[tuple[str, Callable[[Sequence[int]], Callable[..., Any]]]]:
-        """Hooks and what makes their functions; `removed` is filled by those of directions."""
+    def _hooks(
+        self,
+        part: Part,
+        replacement: Means | None,
+        removed: dict[int, float],
+        rows: Sequence[int],
+    ) -> list[Hook]:
+        """Hooks that ablate a part of these texts; `removed` is filled by those of directions."""
         layer, texts = part.layer, self._texts
         z_of, attention_of, mlp_of = (name.format(l=layer) for name in (Z, ATTENTION, MLP))
 
-        def put(values: np.ndarray | None, heads: Sequence[int] | None) -> Any:
-            def make(rows: Sequence[int]) -> Callable[..., Any]:
-                def replace(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
-                    value = value.clone()
-                    for place, text in enumerate(rows):
-                        start = texts[text].changed_from
-                        new = 0.0 if values is None else torch.tensor(values[text]).to(value)
-                        if heads is None:
-                            value[place, start:] = new
-                        else:
-                            value[place, start:, list(heads)] = new
-                    return value
+        def put(values: np.ndarray | None, heads: Sequence[int] | None) -> Callable[..., Any]:
+            def replace(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
+                value = value.clone()
+                for place, text in enumerate(rows):
+                    start = texts[text].changed_from
+                    new = 0.0 if values is None else torch.tensor(values[text]).to(value)
+                    if heads is None:
+                        value[place, start:] = new
+                    else:
+                        value[place, start:, list(heads)] = new
+                return value
 
-                return replace
-
-            return make
+            return replace
 
         if part.kind in ("direction", "directions"):
             return [
-                (INPUT.format(l=each), self._projecting(each, removed))
+                (INPUT.format(l=each), self._projecting(each, removed, rows))
                 for each in part.layers or (layer,)
             ]
         if part.kind in ("head", "group"):
@@ -220,27 +224,24 @@ class Ablations:
         return [(attention_of, put(attention, None)), (mlp_of, put(mlp, None))]
 
     def _projecting(
-        self, layer: int, removed: dict[int, float]
-    ) -> Callable[[Sequence[int]], Callable[..., Any]]:
+        self, layer: int, removed: dict[int, float], rows: Sequence[int]
+    ) -> Callable[..., Any]:
         """Take the direction of a layer out of its input, and note what that is on the read one."""
         unit, texts = self._units[layer], self._texts
         share = float(unit @ self._units[self._read])
 
-        def make(rows: Sequence[int]) -> Callable[..., Any]:
-            def project(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
-                along = torch.tensor(unit).to(value)
-                value = value.clone()
-                for place, text in enumerate(rows):
-                    start = texts[text].changed_from
-                    sizes = value[place, start:] @ along
-                    value[place, start:] -= sizes[:, None] * along
-                    first, stop = (at - start for at in texts[text].scored)
-                    removed[text] += share * float(sizes[first:stop].double().mean())
-                return value
+        def project(value: torch.Tensor, hook: Any) -> torch.Tensor:  # noqa: ARG001
+            along = torch.tensor(unit).to(value)
+            value = value.clone()
+            for place, text in enumerate(rows):
+                start = texts[text].changed_from
+                sizes = value[place, start:] @ along
+                value[place, start:] -= sizes[:, None] * along
+                first, stop = (at - start for at in texts[text].scored)
+                removed[text] += share * float(sizes[first:stop].double().mean())
+            return value
 
-            return project
-
-        return make
+        return project
 
     def _added(self, part: Part, added: _Added, text: int) -> float:
         """Mean of a part's output over the content of a text, on the read direction."""
@@ -281,7 +282,7 @@ class _Added:
         self._texts = texts
         self.means: dict[str, dict[int, np.ndarray]] = {ATTENTION: {}, MLP: {}}
 
-    def hooks(self, layer: int, rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
+    def hooks(self, layer: int, rows: Sequence[int]) -> list[Hook]:
         """Functions that read and change nothing."""
         return [
             (name.format(l=layer), _reader(self._texts, found, rows))
@@ -296,10 +297,7 @@ def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: boo
     upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=names, whole=True)
     found: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
 
-    def edit(rows: Sequence[int]) -> list[tuple[str, Callable[..., Any]]]:
-        return [(name, _reader(texts, found[name], rows)) for name in names]
-
-    upper.edited(edit, 0)
+    upper.edited(lambda rows: [(name, _reader(texts, found[name], rows)) for name in names], 0)
 
     def gathered(kind: str) -> np.ndarray:
         layers = [found[kind.format(l=layer)] for layer in range(n_layers)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,10 +126,8 @@ def units_of(
         )
     folder = next(iter(there)) if model is None else model
     if folder not in there:
-        try:
+        with suppress(RequestError):
             folder = resolve_model(folder).folder
-        except RequestError:
-            folder = str(model)
     if folder not in there:
         raise RequestError(
             f"there are no activations of {model} in {root.path}; models are {', '.join(there)}",

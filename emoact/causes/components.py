@@ -7,6 +7,7 @@ terms of the heads then sum exactly to what attention adds.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -202,12 +203,8 @@ def _checked(
             square = float(np.vdot(mapped, mapped))
             factor = float(np.vdot(mapped, added)) / square if square > 0 else 1.0
             # A multiplier of the stream, or 1 but for rounding.
-            output = _Output(
-                weight=output.weight,
-                bias=output.bias,
-                is_normed=False,
-                factor=1.0 if abs(factor - 1) < ADDITIVITY[dtype] else factor,
-            )
+            is_one = abs(factor - 1) < ADDITIVITY[dtype]
+            output = dataclasses.replace(output, factor=1.0 if is_one else factor)
         left = np.linalg.norm(mapped * output.scale(before, added)[:, None] - added, axis=1)
         size = np.linalg.norm(added, axis=1)
         gap = float(np.max(left / np.where(size > 0, size, 1.0)))

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from emoact.causes.contributions import check_layer
+from emoact.causes.contributions import check_layer, check_width
 from emoact.causes.passes import Text, UpperLayers, blocks_of, stream_of
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -61,12 +61,7 @@ def continued(
     """
     bridge = engine.bridge
     check_layer(layer, engine.facts.n_layers)
-    if vector.shape != (engine.facts.d_model,):
-        raise RequestError(
-            f"the direction has {len(vector)} numbers and the stream of this model "
-            f"{engine.facts.d_model}",
-            remedy="Choose a direction of this model.",
-        )
+    check_width(vector, engine.facts.d_model)
     if len(prompt.ids) + generation.max_tokens > engine.context:
         raise RequestError(
             f"{len(prompt.ids)} tokens and {generation.max_tokens} more are too many; the context "

@@ -82,6 +82,15 @@ def check_layer(layer: int, n_layers: int) -> None:
         raise RequestError(f"layer is {layer}; the model has the layers 0 to {n_layers - 1}")
 
 
+def check_width(vectors: np.ndarray, d_model: int) -> None:
+    """Raise `RequestError` for directions of another width than the stream of the model."""
+    if vectors.shape[-1] != d_model:
+        raise RequestError(
+            f"the direction has {vectors.shape[-1]} numbers and the stream of this model {d_model}",
+            remedy="Choose a direction of this model.",
+        )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Terms:
     """Pooled terms of the residual stream of some prompts, before any projection.

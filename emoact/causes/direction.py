@@ -299,8 +299,12 @@ def projected(
     return Projected(found=extremes.found, prompts=prompts, tokens=np.sort(every))
 
 
+def prompts_of(unit: Unit) -> Sequence[Mapping[str, Any]]:
+    """The fields of every prompt; none of them where the file holds no prompts."""
+    return unit.prompts or [{}] * unit.n_samples
+
+
 def _passages(unit: Unit) -> list[Passage]:
-    named: Sequence[Mapping[str, Any]] = unit.prompts or [{}] * unit.n_samples
     responses = unit.response_spans or [None] * unit.n_samples
     return [
         Passage(
@@ -310,5 +314,5 @@ def _passages(unit: Unit) -> list[Passage]:
             content=unit.content[at],
             response=responses[at],
         )
-        for at, prompt in enumerate(named)
+        for at, prompt in enumerate(prompts_of(unit))
     ]

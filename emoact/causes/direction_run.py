@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 
 from emoact.causes.components import check_sum, collect_terms
-from emoact.causes.contributions import Contributions, contributions, rows_of
+from emoact.causes.contributions import Contributions, check_width, contributions, rows_of
 from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of, pooled_at
 from emoact.causes.heads import N_LARGEST, HeadsWork, name_of
 from emoact.causes.lens import Ends, found_of
@@ -149,11 +149,7 @@ def ends_of(
         RequestError: The vectors have another width than the stream of the model.
     """
     d_model = engine.facts.d_model
-    if vectors.shape[1] != d_model:
-        raise RequestError(
-            f"the direction has {vectors.shape[1]} numbers and the stream of this model {d_model}",
-            remedy="Choose a direction of this model.",
-        )
+    check_width(vectors, d_model)
     weight = next(engine.bridge.original_model.parameters())
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled = np.asarray(vectors / lengths * np.sqrt(d_model), dtype=np.float32)
@@ -166,16 +162,9 @@ def ends_of(
         logits = logits_of(engine, part) - nothing
         logits -= logits.mean(dim=1, keepdim=True)
         most, least = logits.topk(n_tokens), logits.topk(n_tokens, largest=False)
-        parts.append(
-            tuple(
-                each.cpu().numpy()
-                for each in (most.values, least.values, most.indices, least.indices)
-            )
-        )
-    raised, lowered, raised_ids, lowered_ids = (
-        np.concatenate(each) for each in zip(*parts, strict=True)
-    )
-    return Ends(raised=raised, lowered=lowered, raised_ids=raised_ids, lowered_ids=lowered_ids)
+        found = (most.values, least.values, most.indices, least.indices)
+        parts.append(tuple(each.cpu().numpy() for each in found))
+    return Ends(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
 def logits_of(engine: BridgeEngine, rows: torch.Tensor) -> torch.Tensor:
@@ -233,7 +222,7 @@ def project_file(
     engine: Engine,
     direction: SavedDirection,
     work: ProjectWork,
-    on_read: Any = lambda _n_bytes, _extremes: None,
+    on_read: Callable[[int, Extremes], None] = lambda _n_bytes, _extremes: None,
 ) -> dict[str, Any]:
     """`Extremes.found` of a text, and the number of passages that were cut to the context.
 
@@ -241,8 +230,9 @@ def project_file(
         RequestError: The text is another one, is not UTF-8, or has no tokens.
     """
     extremes, n_cut = Extremes(work.n_top, work.target.pooling), 0
-    for lines, texts, n_bytes in _groups(work):
-        prompts = engine.tokenise(texts)
+    passages = passages_of(Path(work.file), work.sha256)
+    while group := list(itertools.islice(passages, _TOGETHER)):
+        prompts = engine.tokenise([text for _, text, _ in group])
         kept = [at for at, each in enumerate(prompts) if each.content[0] < each.content[1]]
         n_cut += sum(prompts[at].is_truncated for at in kept)
         along: dict[int, np.ndarray] = {}
@@ -260,17 +250,10 @@ def project_file(
         engine.forward([prompts[at] for at in kept], put=put)
         for place, at in enumerate(kept):
             passage = Passage(
-                name=lines[at], strings=prompts[at].strings, content=prompts[at].content
+                name=group[at][0], strings=prompts[at].strings, content=prompts[at].content
             )
             extremes.add(passage, along[place])
-        on_read(n_bytes, extremes)
+        on_read(group[-1][2], extremes)
     if not extremes.n_tokens:
         raise RequestError(f"{work.file} has no tokens")
     return {**extremes.found, "n_cut": n_cut}
-
-
-def _groups(work: ProjectWork) -> Iterator[tuple[list[str], list[str], int]]:
-    """Some passages at a time: their lines, their texts, and the bytes that were read so far."""
-    passages = passages_of(Path(work.file), work.sha256)
-    while group := list(itertools.islice(passages, _TOGETHER)):
-        yield [line for line, _, _ in group], [text for _, text, _ in group], group[-1][2]

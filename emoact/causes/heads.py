@@ -24,7 +24,7 @@ from emoact.causes.prepared import (
     result_of,
     time_of_passes,
 )
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.saved import SavedCause, largest_first, saved_causes
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
 from emoact.sites import SiteName
@@ -69,6 +69,11 @@ class HeadsWork(DirectionWork):
 
     settings: ContrastSettings
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        own = {"emotion": self.emotion, "target": self.target, "settings": self.settings}
+        return named_by(METHOD_VERSION, units, **own, n_largest=N_LARGEST)
+
 
 def prepare_heads(request: HeadsRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
@@ -88,7 +93,6 @@ def prepare_heads(request: HeadsRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, work),
         words=request.words,
         cost=_cost(units, model),
     )
@@ -132,18 +136,6 @@ def contributions(
     return table_of(result_of(asked))
 
 
-def rests_on(units: Sequence[Unit], work: HeadsWork) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    return named_by(
-        METHOD_VERSION,
-        units,
-        emotion=work.emotion,
-        target=work.target,
-        settings=work.settings,
-        n_largest=N_LARGEST,
-    )
-
-
 def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
     n_tokens = sum(sum(unit.lengths) for unit in units)
     n_prompts = sum(unit.n_samples for unit in units)
@@ -162,9 +154,7 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
     table = pd.DataFrame(saved.found["components"])
     whole = {name: table[name].astype("Int64") for name in ("layer", "head", "kv_group")}
-    table = table.assign(**whole)
-    order = table["contrast"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    return largest_first(table.assign(**whole), "contrast")
 
 
 def layers_of(saved: SavedCause) -> pd.DataFrame:

@@ -81,6 +81,11 @@ class LensWork(DirectionWork):
 
     settings: LensSettings
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        own = {"emotion": self.emotion, "target": self.target, "settings": self.settings}
+        return named_by(METHOD_VERSION, units, **own)
+
 
 def prepare_lens(request: LensRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
@@ -101,19 +106,12 @@ def prepare_lens(request: LensRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, work),
         words=request.words,
         cost=f"One product of the direction and {n} with the unembedding; no prompt is read again.",
     )
 
 
-def rests_on(units: Sequence[Unit], work: LensWork) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    own = {"emotion": work.emotion, "target": work.target, "settings": work.settings}
-    return named_by(METHOD_VERSION, units, **own)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ends:
     """Largest and smallest logits of some directions, each less its mean over the vocabulary."""
 

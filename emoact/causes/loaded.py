@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from emoact.causes.direction import prompts_of
 from emoact.causes.passes import Text
 from emoact.causes.steer import SITE
 from emoact.errors import EmoactError
@@ -49,8 +50,7 @@ class Loaded:
 
 def unit_prompts(unit: Unit) -> list[str]:
     """Ids of the prompts of a unit, or their places where the file holds none."""
-    prompts: Sequence[Mapping[str, Any]] = unit.prompts or [{}] * unit.n_samples
-    return [str(prompt.get("id", at)) for at, prompt in enumerate(prompts)]
+    return [str(prompt.get("id", at)) for at, prompt in enumerate(prompts_of(unit))]
 
 
 def saved_model(
@@ -130,7 +130,7 @@ def saved_texts(units: Sequence[Unit], words: tuple[int, ...] = ()) -> list[Text
 
 def design_of_units(units: Sequence[Unit]) -> Design:
     """Classes and scenarios of all prompts, unit by unit."""
-    prompts = [prompt for unit in units for prompt in unit.prompts or [{}] * unit.n_samples]
+    prompts = [prompt for unit in units for prompt in prompts_of(unit)]
     scenarios = [prompt.get("scenario_id") for prompt in prompts]
     return design_of(
         [unit.emotion for unit in units for _ in range(unit.n_samples)],
@@ -141,12 +141,8 @@ def design_of_units(units: Sequence[Unit]) -> Design:
 
 def scenarios_of(units: Sequence[Unit]) -> list[str]:
     """Name of every prompt's scenario; of the prompt where it has none."""
-    prompts = [
-        (unit.emotion, at, prompt)
-        for unit in units
-        for at, prompt in enumerate(unit.prompts or [{}] * unit.n_samples)
-    ]
     return [
-        str(prompt.get("scenario_id") or prompt.get("id") or f"{emotion} {at}")
-        for emotion, at, prompt in prompts
+        str(prompt.get("scenario_id") or prompt.get("id") or f"{unit.emotion} {at}")
+        for unit in units
+        for at, prompt in enumerate(prompts_of(unit))
     ]

@@ -163,15 +163,10 @@ class UpperLayers:
                         given = self._run(ids, stream)
                 finally:
                     handle.remove()
-                if self._unembedding is None:
-                    said = [said_of(given[at], self._texts[text]) for at, text in enumerate(rows)]
-                else:
-                    said = [
-                        own[0] for own in self._said(self._unembedding, rows, given[None], None)
-                    ]
+                said = self._said(rows, given[None], None)
                 for place, text in enumerate(rows):
                     stream_read = inputs[0][place, : len(self._texts[text].ids)].float().cpu()
-                    found[text] = Edited(stream=stream_read.numpy(), log_probs=said[place])
+                    found[text] = Edited(stream=stream_read.numpy(), log_probs=said[place][0])
                 on_pass()
         return [found[text] for text in range(len(self._texts))]
 
@@ -199,46 +194,46 @@ class UpperLayers:
         for place, text in enumerate(rows):
             changed[place, self._texts[text].changed_from :] = 1
 
-        def passes(part: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
+        together = max(1, self._budget // (n_texts * length))
+
+        def passes(part: np.ndarray) -> Iterator[torch.Tensor]:
             """Outputs of the model for every vector and text, some vectors at a time."""
-            together = max(1, self._budget // (n_texts * length))
             for start in range(0, len(part), together):
                 added = torch.tensor(part[start : start + together], dtype=stream.dtype)
                 added = added.to(stream.device)[:, None, None, :]
                 steered = (stream[None] + changed[None] * added).flatten(0, 1)
                 given = self._run(ids.repeat(len(added), 1), steered)
-                yield start, given.reshape(len(added), n_texts, *given.shape[1:])
+                yield given.reshape(len(added), n_texts, *given.shape[1:])
                 on_pass(len(added) * n_texts)
 
-        if self._unembedding is None:
-            for start, logits in passes(vectors):
-                for which in range(len(logits)):
-                    for place, text in enumerate(rows):
-                        values = said_of(logits[which, place], self._texts[text])
-                        found[text][start + which] = values
-            return
         before: torch.Tensor | None = None
-        if self._unembedding.wants_candidates(len(vectors)):
-            before = self._run(ids, stream)
-        waiting = max(1, _LARGEST_LOGITS // (n_texts * length * stream.shape[-1]))
+        # Logits of one pass are as many as are held at once.
+        waiting = together
+        if self._unembedding is not None:
+            waiting = max(1, _LARGEST_LOGITS // (n_texts * length * stream.shape[-1]))
+            if self._unembedding.wants_candidates(len(vectors)):
+                before = self._run(ids, stream)
         for first in range(0, len(vectors), waiting):
-            given = torch.cat([each for _, each in passes(vectors[first : first + waiting])])
-            said = self._said(self._unembedding, rows, given, before)
+            parts = list(passes(vectors[first : first + waiting]))
+            given = parts[0] if len(parts) == 1 else torch.cat(parts)
+            said = self._said(rows, given, before)
             for text, values in zip(rows, said, strict=True):
                 found[text][first : first + len(values)] = values
 
     def _said(
-        self,
-        unembedding: Unembedding,
-        rows: Sequence[int],
-        hidden: torch.Tensor,
-        before: torch.Tensor | None,
+        self, rows: Sequence[int], hidden: torch.Tensor, before: torch.Tensor | None
     ) -> list[np.ndarray]:
         """Log-probabilities of the scored tokens of some texts from their last hidden states.
 
-        `before` are the hidden states without a change, `[text, pos, d_model]`; None computes all
-        logits.
+        Those are logits where no unembedding is apart. `before` are the hidden states without a
+        change, `[text, pos, d_model]`; None computes all logits.
         """
+        unembedding = self._unembedding
+        if unembedding is None:
+            return [
+                np.stack([said_of(each[place], self._texts[text]) for each in hidden])
+                for place, text in enumerate(rows)
+            ]
         asked = [self._texts[text].asked for text in rows]
         places = [(place, at) for place, own in enumerate(asked) for at, _ in own]
         tokens = [token for own in asked for _, token in own]

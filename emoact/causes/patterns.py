@@ -97,6 +97,10 @@ class PatternsWork:
         """As of other kinds of work."""
         return (self.unit,)
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        return named_by(METHOD_VERSION, units, form=self.form)
+
 
 def bytes_of(lengths: Sequence[int], n_layers: int, n_heads: int, form: Form) -> int:
     """Bytes that patterns of prompts of these lengths take."""
@@ -133,7 +137,6 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, work),
         words=request.words,
         cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),
@@ -163,11 +166,6 @@ def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[
     if free is not None and sizes["triangles"] > free:
         return "reduced", f"Whole patterns take {whole}, more than is free: {reduced}"
     return "triangles", ""
-
-
-def rests_on(units: Sequence[Unit], work: PatternsWork) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    return named_by(METHOD_VERSION, units, form=work.form)
 
 
 def packed(pattern: Float[np.ndarray, "layer head query key"], form: Form) -> dict[str, np.ndarray]:

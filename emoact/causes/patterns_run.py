@@ -8,7 +8,7 @@ import numpy as np
 
 from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.loaded import Loaded, saved_prompts, unit_prompts
-from emoact.causes.patterns import FILE, KIND, PatternWriter, bytes_of, rests_on
+from emoact.causes.patterns import FILE, KIND, PatternWriter, bytes_of
 from emoact.causes.saved import cause_id
 from emoact.extraction.engine import counted
 from emoact.models.cache import hash_of
@@ -28,7 +28,7 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
     waiting: dict[int, list[np.ndarray]] = {}
     sums: np.ndarray | None = None
     n_tokens = 0
-    path = asked.root.causes_dir(cause_id(KIND, rests_on(asked.units, work))) / FILE
+    path = asked.root.causes_dir(cause_id(KIND, work.rests_on(asked.units))) / FILE
     need = bytes_of(unit.lengths, facts.n_layers, facts.n_heads, work.form)
     with replace_atomically(path, need=need) as file:
         writer = PatternWriter(file, work.form)

@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from emoact.jobs.config import JobConfig, new_run_id, now
 from emoact.jobs.extract import run_and_wait
 from emoact.jobs.machine import cores
 from emoact.jobs.queue import worker_slots
-from emoact.jobs.rates import rate_key, read_rates
+from emoact.jobs.rates import Rate, rate_key, read_rates
 from emoact.models.alike import ModelRequest
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.unit import Unit
@@ -34,6 +34,14 @@ _EFFICIENCY = 0.75
 _READY_S = 10.0
 _SIDE, _PRODUCTS = 64, 100
 """Of the products by which the speed is measured: small enough for one thread of their library."""
+
+
+@runtime_checkable
+class Work(Protocol):
+    """Task of a run."""
+
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of its result, which names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +61,7 @@ def prepared(
     units: Sequence[Unit],
     model: ModelRequest,
     *,
-    work: Any,
-    rests_on: dict[str, Any],
+    work: Work,
     words: Sequence[str],
     cost: str,
     emotions: Sequence[str] | None = None,
@@ -68,7 +75,7 @@ def prepared(
         RequestError: The name of the run is not allowed, or the limit on workers is no number.
     """
     worker_slots()
-    root, name = request.root, cause_id(kind, rests_on)
+    root, name = request.root, cause_id(kind, work.rests_on(units))
     labels = tuple(unit.emotion for unit in units) if emotions is None else tuple(emotions)
     own = ["--allow-pickle-weights"] if model.allow_pickle_weights else []
     return Prepared(
@@ -108,8 +115,7 @@ def result_of(asked: Prepared) -> SavedCause:
 
 def time_of(n_tokens: float, model: ModelRequest) -> str:
     """`, about 3 min` for this many tokens; empty where the speed of the model is not known."""
-    reading = dataclasses.replace(model.options, generation=None)
-    rate = read_rates().models.get(rate_key(model.folder, reading))
+    rate = _rate_of(model)
     if rate is None:
         return ""
     return f", about {numbers.duration(n_tokens / rate.tokens_per_s + rate.ready_s)}"
@@ -122,12 +128,17 @@ def time_of_passes(n_multiplied: float, model: ModelRequest) -> str:
     """
     if model.options.device not in ("auto", "cpu"):
         return ""
-    reading = dataclasses.replace(model.options, generation=None)
-    rate = read_rates().models.get(rate_key(model.folder, reading))
+    rate = _rate_of(model)
     ready_s = _READY_S if rate is None else min(rate.ready_s, _READY_S)
     n_cores = cores()
     seconds = n_multiplied / (_EFFICIENCY * n_cores * _multiplied_per_s())
     return f", about {numbers.duration(seconds + ready_s)} on {numbers.plural(n_cores, 'core')}"
+
+
+def _rate_of(model: ModelRequest) -> Rate | None:
+    """Speed at which the model reads."""
+    reading = dataclasses.replace(model.options, generation=None)
+    return read_rates().models.get(rate_key(model.folder, reading))
 
 
 def multiplied(unit: Unit, layer: int) -> float:

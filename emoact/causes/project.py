@@ -74,6 +74,11 @@ class ProjectWork(DirectionWork):
     sha256: str
     n_top: int
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        names = ("emotion", "neutral", "target", "n_top", "sha256")
+        return named_by(METHOD_VERSION, units, **{name: getattr(self, name) for name in names})
+
 
 def prepare_project(request: ProjectRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
@@ -100,7 +105,6 @@ def prepare_project(request: ProjectRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, work),
         words=request.words,
         cost=f"One pass over {numbers.size(size)} of text, about {n_tokens:,.0f} tokens"
         f"{time_of(n_tokens, model)}.",
@@ -232,22 +236,9 @@ def along_saved(
     )
 
 
-def rests_on(units: Sequence[Unit], work: ProjectWork) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    return named_by(
-        METHOD_VERSION,
-        units,
-        emotion=work.emotion,
-        neutral=work.neutral,
-        target=work.target,
-        n_top=work.n_top,
-        sha256=work.sha256,
-    )
-
-
-def table_of(saved: SavedCause, by: str = "token") -> pd.DataFrame:
-    """Its tokens or passages: those that project most, then those that project least."""
-    return table_by(saved.found, by)
+def table_of(saved: SavedCause) -> pd.DataFrame:
+    """Its tokens: those that project most, then those that project least."""
+    return table_by(saved.found, "token")
 
 
 def table_by(found: Mapping[str, Any], by: str) -> pd.DataFrame:
@@ -272,18 +263,10 @@ def sentences_of(saved: SavedCause) -> list[str]:
 def said_of(found: Mapping[str, Any]) -> str:
     """The tokens at both ends, in one sentence."""
     by = "token" if found["tokens"] else "passage"
-    ends = {
-        side: numbers.listed(
-            list(
-                dict.fromkeys(
-                    repr(row["token"] if by == "token" else row["passage"])
-                    for row in found[f"{by}s"]
-                    if row["side"] == side
-                )
-            )[:_NAMED]
-        )
-        for side in ("most", "least")
-    }
+    ends = {}
+    for side in ("most", "least"):
+        named = dict.fromkeys(repr(row[by]) for row in found[f"{by}s"] if row["side"] == side)
+        ends[side] = numbers.listed(list(named)[:_NAMED])
     counts = f"{numbers.plural(found['n_passages'], 'passage')}"
     if by == "token":
         counts = f"{numbers.plural(found['n_tokens'], 'token')} in {counts}"

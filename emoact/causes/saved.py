@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emoact.causes.form import check_form
 from emoact.decode import decode, finite, read_json, sealed, sha256_of, unchanged
@@ -18,6 +18,9 @@ from emoact.schema import Finding
 from emoact.store.atomic import write_json
 from emoact.store.layout import ResultsRoot
 from emoact.store.remote import remote_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CAUSES_VERSION = 1
 """Version of the files; raised when an older emoact could not read them."""
@@ -101,12 +104,7 @@ def save_once(
 ) -> None:
     """Save a result unless it is on disk, on object storage too, and report where it is.
 
-    Args:
-        root: The results folder.
-        kind: Of the result.
-        rests_on: What names it.
-        reporter: Of the run that asks.
-        found: Computes the result; not called where it is on disk.
+    `found` computes the result; it is not called where that is on disk.
 
     Raises:
         EmoactError: It could not be written.
@@ -180,6 +178,12 @@ def saved_causes(
         if saved is not None and version in (None, saved.rests_on.get("method_version")):
             found.append((made, name, saved))
     return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
+
+
+def largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows by the size of a column, whatever its sign."""
+    order = table[column].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
 
 
 def verify_causes(root: ResultsRoot) -> Iterator[Finding]:

@@ -98,6 +98,14 @@ class SteerWork:
     units: tuple[str, ...]
     settings: SteerSettings
 
+    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result, which names it."""
+        plain = encode(self.settings)
+        if not self.settings.prefixes:
+            # Results from before there was such a choice keep their names.
+            del plain["prefixes"]
+        return named_by(METHOD_VERSION, units, settings=plain)
+
 
 def prepare_steer(request: SteerRequest) -> Prepared:
     """Check a request; writes nothing and loads no model.
@@ -119,7 +127,6 @@ def prepare_steer(request: SteerRequest) -> Prepared:
         units,
         model,
         work=work,
-        rests_on=rests_on(units, settings),
         words=steer_words(request.results, work.folder, encode(settings)),
         cost=_cost(units, settings, model),
         emotions=settings.emotions,
@@ -192,17 +199,14 @@ def settings_of(request: SteerRequest, units: Sequence[Unit]) -> SteerSettings:
         n_sentences = SWEEP_SENTENCES
     if control_doses is None:
         control_doses = doses if alone else (min(doses, key=lambda dose: (abs(dose - 1), -dose)),)
+    same = ("neutral", "pooling", "n_random", "n_shuffled", "seed")
     return SteerSettings(
+        **{name: getattr(request, name) for name in same},
         emotions=emotions,
         layers=layers,
         doses=doses,
         control_doses=control_doses,
-        neutral=request.neutral,
-        pooling=request.pooling,
-        n_random=request.n_random,
-        n_shuffled=request.n_shuffled,
         n_sentences=n_sentences,
-        seed=request.seed,
         prefixes=request.prefixes or {},
     )
 
@@ -211,15 +215,6 @@ def default_layers(n_layers: int) -> tuple[int, ...]:
     """Five layers over the depth, or all of a model with fewer."""
     n = min(N_LAYERS, n_layers)
     return tuple(int((place + 0.5) * n_layers / n) for place in range(n))
-
-
-def rests_on(units: Sequence[Unit], settings: SteerSettings) -> dict[str, Any]:
-    """Basis of a result, which names it."""
-    plain = encode(settings)
-    if not settings.prefixes:
-        # Results from before there was such a choice keep their names.
-        del plain["prefixes"]
-    return named_by(METHOD_VERSION, units, settings=plain)
 
 
 def steer_words(

@@ -194,16 +194,8 @@ def beyond_splits(row: Mapping[str, Any]) -> bool:
 
 def _sentence(saved: SavedCause, row: Mapping[str, Any]) -> str:
     side, emotion = ("below" if row["dose"] > 0 else "above"), row["emotion"]
-    own, random, shuffled, neutral, directions = (
-        numbers.signed(row[name])
-        for name in (
-            "own",
-            "random_95",
-            "shuffled_95",
-            "neutral",
-            "other_directions",
-        )
-    )
+    shown = ("own", "random_95", "shuffled_95", "neutral", "other_directions")
+    own, random, shuffled, neutral, directions = (numbers.signed(row[name]) for name in shown)
     said = (
         f"Adding {numbers.short(row['dose'])} times the direction of {emotion} at layer "
         f"{row['layer']} changes the log-probability of held-out {emotion} sentences by "

@@ -16,7 +16,7 @@ from emoact.causes.loaded import Loaded, design_of_units, saved_texts, scenarios
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
-from emoact.causes.steer import BAND, N_SPLITS, n_evaluations, rests_on
+from emoact.causes.steer import BAND, N_SPLITS, n_evaluations
 from emoact.causes.steering import (
     Directions,
     Split,
@@ -56,7 +56,7 @@ class _Steering:
 
     def __init__(self, asked: Loaded) -> None:
         units, work = asked.units, asked.work
-        self._root, self._units = asked.root, units
+        self._root, self._units, self._work = asked.root, units, work
         self._settings: SteerSettings = work.settings
         self._reporter, self._engine, self._direct = asked.reporter, asked.engine, asked.direct
         self._design, names = design_of_units(units), scenarios_of(units)
@@ -156,7 +156,8 @@ class _Steering:
         settings = dataclasses.replace(
             self._settings, emotions=(emotion,), layers=(layer,), prefixes=said
         )
-        basis = {**rests_on(self._units, settings), "part": what}
+        own_work = dataclasses.replace(self._work, settings=settings)
+        basis = {**own_work.rests_on(self._units), "part": what}
         saved = read_cause(self._root, PART, cause_id(PART, basis))
         self._detail = f"{emotion}, layer {layer}: {what}"
         self._weight = self._weights[layer]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emoact.causes import ablate, heads, lens, patterns, project, steer
@@ -21,41 +20,16 @@ from emoact.jobs.config import AnyConfig
 from emoact.jobs.reporter import RunReporter
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read_named
-from emoact.store.unit import Unit
 
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """Functions that make the results of one kind."""
-
-    work: type
-    rests_on: Callable[[Sequence[Unit], Any], dict[str, Any]]
-    found: Callable[[Loaded], dict[str, Any]]
-
-
-KINDS: Mapping[str, Kind] = {
-    heads.KIND: Kind(work=heads.HeadsWork, rests_on=heads.rests_on, found=found_heads),
-    lens.KIND: Kind(work=lens.LensWork, rests_on=lens.rests_on, found=found_lens),
-    project.KIND: Kind(
-        work=project.ProjectWork, rests_on=project.rests_on, found=found_projections
-    ),
-    patterns.KIND: Kind(
-        work=patterns.PatternsWork,
-        rests_on=patterns.rests_on,
-        found=found_patterns,
-    ),
-    ablate.KIND: Kind(
-        work=ablate.AblateWork,
-        rests_on=lambda units, work: ablate.rests_on(units, work.settings),
-        found=found_ablations,
-    ),
-    steer.KIND: Kind(
-        work=steer.SteerWork,
-        rests_on=lambda units, work: steer.rests_on(units, work.settings),
-        found=found_effects,
-    ),
+KINDS: Mapping[str, tuple[type, Callable[[Loaded], dict[str, Any]]]] = {
+    heads.KIND: (heads.HeadsWork, found_heads),
+    lens.KIND: (lens.LensWork, found_lens),
+    project.KIND: (project.ProjectWork, found_projections),
+    patterns.KIND: (patterns.PatternsWork, found_patterns),
+    ablate.KIND: (ablate.AblateWork, found_ablations),
+    steer.KIND: (steer.SteerWork, found_effects),
 }
-"""The kinds of results by `what` of a request."""
+"""The task and the function that does it, by `what` of a request."""
 
 
 def work_causes(config: AnyConfig, reporter: RunReporter, engine_for: EngineFor) -> None:
@@ -78,8 +52,8 @@ def work_causes(config: AnyConfig, reporter: RunReporter, engine_for: EngineFor)
 def _work(
     root: ResultsRoot, request: CausesRequest, reporter: RunReporter, engine_for: EngineFor
 ) -> None:
-    kind = KINDS[request.what]
-    work: Any = decode(kind.work, request.asked, where=f"the request for {request.what}")
+    task, find = KINDS[request.what]
+    work: Any = decode(task, request.asked, where=f"the request for {request.what}")
     units = [read_named(root, work.folder, name) for name in work.units]
 
     def found() -> dict[str, Any]:
@@ -89,6 +63,6 @@ def _work(
             root=root, units=units, work=work, dtype=dtype, reporter=reporter, engine=engine
         )
         known = {"model": work.folder, "random_weights": engine.facts.random_weights}
-        return {**known, **kind.found(asked)}
+        return {**known, **find(asked)}
 
-    save_once(root, request.what, kind.rests_on(units, work), reporter, found)
+    save_once(root, request.what, work.rests_on(units), reporter, found)
