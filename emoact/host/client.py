@@ -97,8 +97,17 @@ def look_at(
     if along is not None:
         vector, site, layer = along
         asked.update(vector=_in_base64(vector), site=site, layer=layer, apart=apart)
-    answer = _answered(request, "sentence", asked, patience_s)
-    return _looked(sentence, *answer, time.monotonic() - began)
+    content, arrays = _answered(request, "sentence", asked, patience_s)
+    return Looked(
+        text=sentence,
+        token_strings=tuple(map(str, content["token_strings"])),
+        content=(int(content["content"][0]), int(content["content"][1])),
+        bos=content["bos"],
+        random_weights=bool(content["random_weights"]),
+        arrays=arrays,
+        seconds=time.monotonic() - began,
+        components=tuple(content.get("components", ())),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +160,6 @@ def continue_both(
         "from_last": from_last,
     }
     content, arrays = _answered(request, "steer", asked, _PATIENCE_S)
-    _check(content)
     plain, steered = (
         Continuation(
             strings=tuple(map(str, content[name]["strings"])),
@@ -176,7 +184,7 @@ def _in_base64(vector: np.ndarray) -> str:
 def _answered(
     request: ModelRequest, name: str, asked: Mapping[str, Any], patience_s: float
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The answer of a host that has the model; starts one where none has."""
+    """The answer of a host that has the model; raises its error, and starts one where none has."""
     deadline, starts, losses = time.monotonic() + patience_s, 0, 0
     said = ""
     while time.monotonic() < deadline:
@@ -192,6 +200,10 @@ def _answered(
                 raise _lost(said) from error
             continue
         if answer is not None:
+            content = answer[0]
+            if not content["ok"]:
+                kind = RequestError if content["wrong_request"] else EmoactError
+                raise kind(str(content["message"]), remedy=content["remedy"])
             return answer
         if starts == _STARTS:
             raise _lost(said)
@@ -280,29 +292,6 @@ def _start_alone(request: ModelRequest) -> str:
         raise EmoactError(f"the model's process cannot be started: {error.strerror}") from error
     finally:
         os.close(log)
-
-
-def _looked(
-    text: str, content: Mapping[str, Any], arrays: Mapping[str, np.ndarray], seconds: float
-) -> Looked:
-    _check(content)
-    return Looked(
-        text=text,
-        token_strings=tuple(map(str, content["token_strings"])),
-        content=(int(content["content"][0]), int(content["content"][1])),
-        bos=content["bos"],
-        random_weights=bool(content["random_weights"]),
-        arrays=arrays,
-        seconds=seconds,
-        components=tuple(content.get("components", ())),
-    )
-
-
-def _check(content: Mapping[str, Any]) -> None:
-    """Raise the error that a host answered with."""
-    if not content["ok"]:
-        kind = RequestError if content["wrong_request"] else EmoactError
-        raise kind(str(content["message"]), remedy=content["remedy"])
 
 
 def _lost(log: str) -> EmoactError:

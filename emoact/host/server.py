@@ -144,7 +144,14 @@ class Server:
         answering: Future[Answer] = Future()
 
         def compute() -> None:
-            _settle(answering, answer_of)
+            """An error of one request is told to its asker and ends nothing."""
+            try:
+                answering.set_result(answer_of())
+            except EmoactError as error:
+                answering.set_exception(error)
+            except Exception as error:  # noqa: BLE001
+                said = f"the model failed: {type(error).__name__}: {str(error)[:300]}"
+                answering.set_exception(EmoactError(said))
 
         probe = content.get("probe") is True
         why = self._refusal(content, asked.request.loading)
@@ -195,7 +202,9 @@ class Server:
         except BaseException:
             if descriptor >= 0:
                 os.close(descriptor)
-            self._unclaim()
+            with self._changed:
+                self._at_work = ""
+                self._changed.notify_all()
             raise
         with self._changed:
             self._tasks.append(("run", task))
@@ -211,22 +220,6 @@ class Server:
                 return False
             self._at_work = "run"
             return True
-
-    def _unclaim(self) -> None:
-        with self._changed:
-            self._at_work = ""
-            self._changed.notify_all()
-
-
-def _settle(answering: Future[Answer], compute: Callable[[], Answer]) -> None:
-    """Compute one answer; an error of one request is told to its asker and ends nothing."""
-    try:
-        answering.set_result(compute())
-    except EmoactError as error:
-        answering.set_exception(error)
-    except Exception as error:  # noqa: BLE001
-        said = f"the model failed: {type(error).__name__}: {str(error)[:300]}"
-        answering.set_exception(EmoactError(said))
 
 
 def _refused(error: EmoactError) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -110,12 +109,8 @@ def _same_plan(engine: Engine, before: EngineRequest, request: EngineRequest) ->
     if request.frozen is None:
         same = before.frozen is None
     else:
-        same = _canonical(request.frozen) == _canonical(engine.facts.plan)
+        same = dict(request.frozen) == dict(engine.facts.plan)
     return same and (before.options, before.texts) == (request.options, request.texts)
-
-
-def _canonical(plan: Mapping[str, Any]) -> str:
-    return json.dumps(plan, sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,11 +127,13 @@ class _Runs:
         return work
 
     def _summarise_results(self, directory: Path) -> None:
-        with contextlib.suppress(EmoactError):
+        """Measure what was saved in a process of low priority; the first page does the rest."""
+        results = os.fspath(directory.absolute().parent.parent)
+        with contextlib.suppress(EmoactError, OSError):
             config = RunDirectory(directory).config()
             # Other shards are at work; the first page measures what they write.
             if not isinstance(config, RunConfig) or config.shard is None:
-                _write_summaries(directory)
+                start_apart([sys.executable, "-P", "-m", _SUMMARISER, results])
 
     def _work(self, directory: RunDirectory, config: AnyConfig, reporter: RunReporter) -> None:
         """Extract, look for causes, or extract the controls of an analysis and compute it."""
@@ -168,13 +170,6 @@ def _print_to(log: Path) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         os.close(descriptor)
-
-
-def _write_summaries(run_directory: Path) -> None:
-    """Measure what was saved in a process of low priority; the first page does what it does not."""
-    results = run_directory.absolute().parent.parent
-    with contextlib.suppress(OSError):
-        start_apart([sys.executable, "-P", "-m", _SUMMARISER, os.fspath(results)])
 
 
 if __name__ == "__main__":

@@ -68,7 +68,11 @@ def _attempt(directory: RunDirectory, lock: RunLock, work: Work) -> int:
             reporter.leave()
     except EmoactError as error:
         code = _fail_without_events(directory, error)
-    _leave_queue(lock)
+    # The next run begins; if this fails, it begins once the lock is free.
+    with contextlib.suppress(OSError):
+        note = lock.note()
+        if note is not None:
+            lock.write(QueueNote(ticket=note.ticket, phase="ended"))
     return code
 
 
@@ -184,15 +188,6 @@ def _unforeseen(error: BaseException) -> EmoactError:
         f"{type(error).__name__}: {said}" if said else type(error).__name__,
         remedy="The run's log has the details. Resuming continues at the first missing unit.",
     )
-
-
-def _leave_queue(lock: RunLock) -> None:
-    """Let the next run begin."""
-    # If that fails, it begins once the lock is free.
-    with contextlib.suppress(OSError):
-        note = lock.note()
-        if note is not None:
-            lock.write(QueueNote(ticket=note.ticket, phase="ended"))
 
 
 def leave(code: int) -> NoReturn:

@@ -79,7 +79,14 @@ def cancel(results: str | os.PathLike[str], run_id: str, *, wait: bool = False) 
     # On a disk too full for the flag the signals still do.
     with suppress(OSError):
         os.close(os.open(directory.cancel_path, APPENDING, 0o666))
-    end = functools.partial(_see_it_end, directory, executor, found.snapshot.attempt)
+    attempt = found.snapshot.attempt
+
+    def is_over() -> bool:
+        now = look(directory)
+        # A resume that follows is left alone.
+        return not now.active or now.snapshot.attempt != attempt
+
+    end = functools.partial(executor.cancel, directory, attempt=attempt, is_over=is_over)
     if wait:
         end()
     else:
@@ -220,16 +227,6 @@ def _executor(config: AnyConfig | None, capability: Capability) -> Executor:
     if capability not in executor.capabilities:
         raise RequestError(f"executor {executor.name!r} cannot {capability} a run")
     return executor
-
-
-def _see_it_end(directory: RunDirectory, executor: Executor, attempt: int) -> None:
-    """Have the executor end that attempt; a resume that follows it is left alone."""
-
-    def is_over() -> bool:
-        found = look(directory)
-        return not found.active or found.snapshot.attempt != attempt
-
-    executor.cancel(directory, attempt=attempt, is_over=is_over)
 
 
 def _launch_again(

@@ -60,17 +60,13 @@ def estimate_run(
     The files are `smaller` times smaller than float32.
     """
     rates = read_rates()
-    models = []
-    largest_unit = 0
-    for one in work:
-        estimated, largest = _model(one, options, rates, smaller)
-        models.append(estimated)
-        largest_unit = max(largest_unit, largest)
+    estimated = [_model(one, options, rates, smaller) for one in work]
+    models = [model for model, _ in estimated]
     disk = sum(model.disk_bytes for model in models)
     memory = max((model.memory_bytes for model in models), default=0)
     free = free_bytes(results), free_memory()
     # A unit is gathered in a file of its own before it becomes its file.
-    peak_disk = disk + largest_unit
+    peak_disk = disk + max((largest for _, largest in estimated), default=0)
     return Estimate(
         seconds=sum(model.prepare_s + model.extract_s for model in models),
         disk_bytes=disk,
@@ -113,7 +109,10 @@ def _model(
         speed /= _WRITING
     waits = 0.0
     if work.texts:
-        waits = (known.ready_s if known else _GUESSED_READY_S) + _fetching(work)
+        waits = known.ready_s if known else _GUESSED_READY_S
+    if work.texts and work.needs is not None:
+        waits += (work.download_bytes or 0) / _DOWNLOAD_BYTES_PER_S
+        waits += 0.0 if work.needs == "download" else _CONVERT_S
     extract_s = n_tokens / speed
     if known is None:
         extract_s += disk / _WRITE_BYTES_PER_S
@@ -145,13 +144,6 @@ def unit_bytes(
         positions = n_tokens_squared if record.shape.count("pos") == 2 else n_tokens
         values += len(record.layer_range(n_layers)) * one * positions
     return 4 * values
-
-
-def _fetching(work: ModelWork) -> float:
-    if work.needs is None:
-        return 0.0
-    download = (work.download_bytes or 0) / _DOWNLOAD_BYTES_PER_S
-    return download + (0.0 if work.needs == "download" else _CONVERT_S)
 
 
 def _memory(work: ModelWork, options: ExtractionOptions, n_parameters: int) -> int:

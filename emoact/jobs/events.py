@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emoact.decode import decode, parsed, read_regular, sealed, unsealed
+from emoact.decode import decode, encode, parsed, read_regular, sealed, unsealed
 from emoact.errors import RequestError
 from emoact.files import sole
 from emoact.store.atomic import write_error
@@ -50,14 +51,8 @@ class Event:
 
     def to_line(self) -> bytes:
         """One line of JSON, ending in a newline."""
-        document = {
-            "kind": self.kind,
-            "at": self.at,
-            "attempt": self.attempt,
-            "elapsed_s": round(self.elapsed_s, 3),
-            "fields": dict(self.fields),
-        }
-        return json.dumps(sealed(document)).encode() + b"\n"
+        rounded = dataclasses.replace(self, elapsed_s=round(self.elapsed_s, 3))
+        return json.dumps(sealed(encode(rounded))).encode() + b"\n"
 
 
 def read_events(path: Path) -> tuple[Event, ...]:

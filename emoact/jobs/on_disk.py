@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.files import is_there
@@ -57,7 +56,13 @@ def units_on_disk(
             continue
         entry = known.get(root.unit_name(source.folder, emotion))
         asked = unit_configuration(source, chosen, options=options, store=store)
-        differing = [] if entry is None else _differences(entry.configuration, asked)
+        differing: list[str] = []
+        if entry is not None:
+            saved = dict(entry.configuration)
+            if asked["commit"] is None:
+                # The commit of a model that has to be downloaded is not known yet.
+                saved["commit"] = None
+            differing = differences(saved, asked)
         if entry is not None and not differing:
             # A damaged file is computed again without a question.
             if path.stat().st_size == entry.size:
@@ -82,12 +87,3 @@ def other_division(root: ResultsRoot, folder: str, label: str) -> list[str]:
         for other in root.labels_of(folder, part.emotion)
         if Part.of(other).count != part.count
     ]
-
-
-def _differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    # The commit of a model that has to be downloaded is not known yet.
-    ignored = () if asked["commit"] is not None else ("commit",)
-    return differences(
-        {key: saved[key] for key in saved if key not in ignored},
-        {key: asked[key] for key in asked if key not in ignored},
-    )

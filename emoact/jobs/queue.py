@@ -141,10 +141,10 @@ def wait_for_turn(
 def _phase(directory: RunDirectory, ticket: int) -> str | None:
     """Phase of a run ahead, or None when it is out of the queue."""
     reading = _read(directory)
-    living = reading.held and reading.note is not None and reading.note.ticket == ticket
-    if not living or reading.note is None or reading.note.phase == "ended":
+    note = reading.note if reading.held else None
+    if note is None or note.ticket != ticket or note.phase == "ended":
         return None
-    return reading.note.phase
+    return note.phase
 
 
 def _living(runs: Path) -> list[tuple[RunDirectory, LockReading]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ def secrets() -> tuple[str, ...]:
     return tuple(sorted((v for v in values if len(v) >= _SHORTEST), key=len, reverse=True))
 
 
-def redact(text: str) -> str:
-    """The text with `***` in place of every secret."""
-    for secret in secrets():
+def redact(text: str, hidden: Sequence[str] | None = None) -> str:
+    """The text with `***` in place of every secret, or of these."""
+    for secret in secrets() if hidden is None else hidden:
         text = text.replace(secret, "***")
     return text
 
@@ -45,10 +46,8 @@ class RedactedStream:
 
     def write(self, text: str) -> int:
         """Write the text without its secrets; a full disk must not end a run by its log."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
         with suppress(OSError):
-            self._stream.write(text)
+            self._stream.write(redact(text, self._secrets))
         return len(text)
 
     def flush(self) -> None:

@@ -87,13 +87,8 @@ class RunReporter:
         `model` is empty where no single one is at work; `share` is that of the whole job.
         """
         self.check_cancelled()
-        fields: dict[str, Any] = {
-            "step": step,
-            "model": model,
-            "detail": detail,
-            "done": done,
-            "total": total,
-        }
+        fields: dict[str, Any] = {"step": step, "model": model, "detail": detail}
+        fields |= {"done": done, "total": total}
         if share is not None:
             fields["share"] = share
         now = self._snapshot.step

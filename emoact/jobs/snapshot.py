@@ -244,13 +244,8 @@ def _started(before: Snapshot, attempt: int) -> Snapshot:
 
 def _stepped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
     folder, name = fields["model"], fields["step"]
-    step = StepProgress(
-        name=name,
-        folder=folder,
-        detail=fields.get("detail", ""),
-        done=fields.get("done"),
-        total=fields.get("total"),
-    )
+    stated = {key: fields[key] for key in ("detail", "done", "total") if key in fields}
+    step = StepProgress(name=name, folder=folder, **stated)
     if name == "load" and (moved.step is None or moved.step.name != "load"):
         moved = dataclasses.replace(moved, loading_since=moved.elapsed_s)
     if name == "save":

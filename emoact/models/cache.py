@@ -72,10 +72,7 @@ def file_sha256(
             raise EmoactError(f"{path} changed while it was read", remedy="Start again.")
     except OSError as error:
         raise EmoactError(f"{path} cannot be read: {error.strerror}") from error
-    # Without the cache the file is hashed again next time, with the same result.
-    with suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(digest.hexdigest(), encoding="ascii")
+    keep(memory, digest.hexdigest())
     return digest.hexdigest()
 
 
@@ -124,7 +121,11 @@ def is_remembered(kind: str, content: str) -> bool:
 
 def remember(kind: str, content: str) -> None:
     """Remember that the content of this hash is good; without a cache it is checked again."""
-    place = cache_root() / kind / content
+    keep(cache_root() / kind / content, "")
+
+
+def keep(memory: Path, text: str) -> None:
+    """Write a small file of the cache; where that fails, what it says is found out again."""
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(text, encoding="ascii")

@@ -219,7 +219,12 @@ def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
             ignore_patterns=["*/*"],
             tqdm_class=_step_bar(on_step, detail, source.download_bytes),
         )
-        _point_ref(source)
+        if source.commit and source.commit != source.revision:
+            # The branch then leads to the commit, as after an ordinary download.
+            repository = hub.hub_cache() / f"models--{source.model_name.replace('/', '--')}"
+            ref = repository / "refs" / source.revision
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            ref.write_text(source.commit)
     except (OSError, ValueError, RuntimeError) as error:
         raise EmoactError(
             f"{source.model_name}@{source.revision} could not be downloaded: {error}",
@@ -230,16 +235,6 @@ def _download(source: ModelSource, *, on_step: OnStep) -> ModelSource:
     if ready.path is None:
         raise RequestError(f"{source.model_name} is incomplete after its download")
     return ready
-
-
-def _point_ref(source: ModelSource) -> None:
-    """Point the branch to the commit in the cache, as an ordinary download does."""
-    if not source.commit or source.commit == source.revision:
-        return
-    repository = hub.hub_cache() / f"models--{source.model_name.replace('/', '--')}"
-    ref = repository / "refs" / source.revision
-    ref.parent.mkdir(parents=True, exist_ok=True)
-    ref.write_text(source.commit)
 
 
 def _step_bar(on_step: OnStep, detail: str, total: int | None) -> type:

@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,11 +41,6 @@ with warnings.catch_warnings():
         determine_architecture_from_hf_config,
     )
 
-TORCH_DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 _PACKED = 8
 """Parameters in one stored number of quantised weights: 4 bits each in 32."""
 _OTHER_CONFIG = "Compare the file with that of the model's publisher."
@@ -109,7 +103,7 @@ def load_model(
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     device = pick_device(options.device)
-    dtype = TORCH_DTYPES[options.dtype]
+    dtype: torch.dtype = getattr(torch, options.dtype)
     weights = weight_files(source.path, allow_pickle_weights=allow_pickle_weights)
     weight_sha256 = check_weights(source, weights, again=again)
     n_parameters = count_parameters(weights)
@@ -121,7 +115,9 @@ def load_model(
     if (source.path / "tokenizer.json").is_file():
         check_tokenizer(source.path / "tokenizer.json")
     try:
-        tokenizer = _tokenizer(source.path)
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            source.path, local_files_only=True, trust_remote_code=False
+        )
         _check_bos(tokenizer, options, source)
         config = AutoConfig.from_pretrained(
             source.path, local_files_only=True, trust_remote_code=False
@@ -153,8 +149,9 @@ def load_model(
     except (EmoactError, MemoryError):
         raise
     except Exception as error:
+        said = "".join(str(error).strip().splitlines()[:1])[:300]
         raise EmoactError(
-            f"{source.name} could not be loaded: {type(error).__name__}: {_first_line(error)}",
+            f"{source.name} could not be loaded: {type(error).__name__}: {said}",
             remedy="The log of the run has the full traceback.",
         ) from error
     return LoadedModel(
@@ -247,10 +244,6 @@ def _shape(sizes: Sequence[int]) -> str:
     return " × ".join(f"{size:,}" for size in sizes)
 
 
-def _tokenizer(path: Path) -> Any:
-    return AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-
-
 def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) -> None:
     # TransformerLens would add "<|endoftext|>", which the model was not trained with.
     if (
@@ -263,8 +256,3 @@ def _check_bos(tokenizer: Any, options: ExtractionOptions, source: ModelSource) 
             f"the tokenizer of {source.name} has neither a BOS nor an end-of-text token to prepend",
             remedy="Pass --bos none; the first word is then the attention sink.",
         )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else ""

@@ -60,7 +60,8 @@ def resolve_model(text: str, *, allow_pickle_weights: bool = False) -> ModelSour
         path = Path(text).expanduser()
         if text.endswith(".gguf"):
             return _gguf(path)
-        if _looks_like_path(text) or (path / "config.json").is_file():
+        looks_like_path = text.startswith((".", "/", "~")) or text.count("/") > 1
+        if looks_like_path or (path / "config.json").is_file():
             return _local(path, allow_pickle_weights=allow_pickle_weights)
     hub_id, _, revision = (spec.hub_id if spec else text).partition("@")
     by_name = find_spec(hub_id)
@@ -76,10 +77,6 @@ def list_models() -> list[ModelSource]:
         _registered(spec) if spec.packaged is None else _embedded(spec, spec.packaged)
         for spec in REGISTRY
     ]
-
-
-def _looks_like_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or text.count("/") > 1
 
 
 def _check_hub_name(text: str, hub_id: str, revision: str | None) -> None:

@@ -15,7 +15,7 @@ from emoact.child import ask
 from emoact.decode import decode, encode, read_json
 from emoact.errors import RequestError
 from emoact.files import open_regular
-from emoact.models.cache import cache_root
+from emoact.models.cache import cache_root, keep
 from emoact.models.source import ModelShape
 
 _KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation")
@@ -255,10 +255,7 @@ def shape_of_gguf(path: Path, sha256: str) -> ModelShape:
             f"{path} cannot be read as a GGUF model: {error.message}",
             remedy="Compare its size and hash with those of its publisher.",
         ) from error
-    # Without the cache the header is read again next time.
-    with suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(encode(found)), encoding="ascii")
+    keep(memory, json.dumps(encode(found)))
     return _checked(found, path)
 
 

@@ -15,7 +15,7 @@ from emoact import numbers
 from emoact.decode import read_json
 from emoact.errors import EmoactError, RequestError
 from emoact.files import check_header
-from emoact.models.cache import MAX_RECORD_BYTES, RECORD, cache_root, file_sha256
+from emoact.models.cache import MAX_RECORD_BYTES, RECORD, cache_root, file_sha256, keep
 from emoact.models.source import ModelSource
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -174,9 +174,7 @@ def _first_hash(snapshot: Path, found: str) -> str:
         if _SHA256.fullmatch(first):
             return first
     # Without the cache there is no comparison with an earlier loading.
-    with suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        memory.write_text(found, encoding="ascii")
+    keep(memory, found)
     return found
 
 
