@@ -71,13 +71,14 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         step = request.every if way.single else 1
         return [group[::step] for group in subject.groups]
 
+    device = subject.device
     timings = contest(
         ways,
         groups,
         shapes=subject.shapes,
         rows=subject.pass_tokens,
         repeat=request.repeat,
-        device=subject.device,
+        device=device,
         say=say,
     )
     chosen = f"emoact_{subject.engine.facts.plan['plan']}"
@@ -92,7 +93,7 @@ def bench(request: Request, *, say: Say = lambda _: None) -> BenchResult:
         dataset=_dataset_facts(dataset, subject),
         machine={
             "processor": processor(),
-            "device": _device_name(subject.device),
+            "device": torch.cuda.get_device_name(device) if "cuda" in device else device,
             "cores": cores(),
             "threads": torch.get_num_threads(),
             "load_before": load_before,
@@ -199,10 +200,6 @@ def _dataset_facts(dataset: Dataset, subject: Subject) -> dict[str, Any]:
             count_nodes([prompt.ids for prompt in group]) for group in subject.groups
         ),
     }
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def _load_average() -> float | None:

@@ -51,7 +51,7 @@ def contest(
             say(f"round {number + 1} of {repeat}: {way.about}")
             prompts = groups(way)
             began = time.perf_counter()
-            way.run(prompts, _drop)
+            way.run(prompts, lambda *_: None)
             seconds[way.name].append(time.perf_counter() - began)
         # In the same round as the ways: the speed of a machine changes within minutes.
         limits.append(product_rate(shapes, seconds=_LIMIT_SECONDS, rows=rows, device=device))
@@ -76,10 +76,6 @@ def largest_differences(ways: Sequence[Way], groups: Sequence[Prompts]) -> dict[
         way.run(groups, compare)
         found[way.name] = worst
     return found
-
-
-def _drop(site: SiteName, layer: int, sample: int, rows: np.ndarray) -> None:
-    """Discard the array; only the time counts."""
 
 
 MULTIPLES = (1, 4, 10)

@@ -40,7 +40,7 @@ from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import OnStep, silent
 from emoact.positions import Span
 from emoact.schema import ExtractionOptions
-from emoact.sites import SiteName, site
+from emoact.sites import site
 
 PASS_BUDGET = 768
 """Largest pass in tokens; the plan chooses the cheapest size below."""
@@ -124,8 +124,7 @@ class BridgeEngine:
             "device": self._model.device,
         }
         if frozen:
-            most = _budgets(self._bridge, self._options.sites, self._model.device, at_most=True)
-            choice = _frozen_choice(frozen, most)
+            choice = _frozen_choice(frozen, self._budgets(at_most=True))
             check_choice(self._bridge, choice, prompts, **work)
             return choice, None
         return choose_plan(
@@ -157,7 +156,35 @@ class BridgeEngine:
     @property
     def budgets(self) -> Mapping[PlanName, int]:
         """Most tokens in a pass of each plan."""
-        return _budgets(self._bridge, self._options.sites, self._model.device)
+        return self._budgets(at_most=False)
+
+    def _budgets(self, *, at_most: bool) -> dict[PlanName, int]:
+        """The same; with `at_most`, where nothing else uses the device."""
+        asked, device = wanted(WIDTH), self._model.device
+        wide = self._wide_budget(at_most=at_most) if device.type == "cuda" else 0
+        room = asked or wide or PASS_BUDGET
+        if at_most:
+            # A plan that was chosen before may be wider than what is asked for now.
+            room = max(asked or 0, wide or PASS_BUDGET)
+        limits = [room, self.context]
+        # A local attention window counts columns of a pass. In a tree no wider than the window the
+        # mask is the same as in single prompts.
+        for field in ("window_size", "sliding_window"):
+            window = getattr(self._bridge.original_model.config, field, None)
+            if isinstance(window, int) and window > 0:
+                limits.append(window)
+        return {"prefix_tree": min(limits), "sorted_batches": room, "one_at_a_time": 1}
+
+    def _wide_budget(self, *, at_most: bool) -> int:
+        """Most tokens of a pass whose attention and page-locked copies leave most memory free."""
+        free, whole = torch.cuda.mem_get_info(self._model.device)
+        config = self._bridge.cfg
+        # Scores, mask and weights of one layer, in float32: three times heads x tokens x tokens.
+        memory = (whole if at_most else free) / 4
+        by_attention = math.sqrt(memory / (3 * 4 * int(config.n_heads)))
+        n_hooks = len(hook_names(self._options.sites, int(config.n_layers)))
+        copied = n_hooks * int(config.d_model) * 4
+        return max(PASS_BUDGET, int(min(by_attention, STAGED_BYTES / copied)))
 
     @property
     def context(self) -> int:
@@ -256,39 +283,6 @@ def _frozen_threads(frozen: Mapping[str, Any] | None) -> int | None:
             remedy="Start a new run.",
         )
     return threads
-
-
-def _budgets(
-    bridge: Any, sites: Sequence[SiteName], device: torch.device, *, at_most: bool = False
-) -> dict[PlanName, int]:
-    """Most tokens in a pass of each plan; with `at_most`, where nothing else uses the device."""
-    config = bridge.original_model.config
-    asked = wanted(WIDTH)
-    wide = _wide_budget(bridge, sites, device, at_most=at_most) if device.type == "cuda" else 0
-    room = asked or wide or PASS_BUDGET
-    if at_most:
-        # A plan that was chosen before may be wider than what is asked for now.
-        room = max(asked or 0, wide or PASS_BUDGET)
-    limits = [room, int(bridge.cfg.n_ctx)]
-    # A local attention window counts columns of a pass. In a tree no wider than the window the mask
-    # is the same as in single prompts.
-    for field in ("window_size", "sliding_window"):
-        window = getattr(config, field, None)
-        if isinstance(window, int) and window > 0:
-            limits.append(window)
-    return {"prefix_tree": min(limits), "sorted_batches": room, "one_at_a_time": 1}
-
-
-def _wide_budget(
-    bridge: Any, sites: Sequence[SiteName], device: torch.device, *, at_most: bool
-) -> int:
-    """Most tokens of a pass whose attention and page-locked copies leave most memory free."""
-    free, whole = torch.cuda.mem_get_info(device)
-    config = bridge.cfg
-    # Scores, mask and weights of one layer, in float32: three times heads x tokens x tokens.
-    by_attention = math.sqrt((whole if at_most else free) / 4 / (3 * 4 * int(config.n_heads)))
-    copied = len(hook_names(sites, int(config.n_layers))) * int(config.d_model) * 4
-    return max(PASS_BUDGET, int(min(by_attention, STAGED_BYTES / copied)))
 
 
 def tokenise(

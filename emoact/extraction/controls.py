@@ -6,7 +6,6 @@ One data set of one unit is one file. A run that was stopped continues at the fi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
@@ -33,18 +32,6 @@ CONTROLS_SHARE = 0.7
 """Rough share of the time of an analysis that the extraction of its controls takes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Missing:
-    """One data set of one unit that is not on disk."""
-
-    controls: UnitControls
-    name: str
-
-    @property
-    def folder(self) -> str:
-        return self.controls.unit.folder
-
-
 def make_controls(
     root: ResultsRoot, request: ControlsRequest, *, reporter: RunReporter, engine_for: EngineFor
 ) -> float:
@@ -62,22 +49,19 @@ def make_controls(
     ]
     for unit in units:
         _note_one_word(unit, reporter)
-    missing = [each for unit in units for each in _missing(unit, reporter)]
-    done = 0
+    missing = {unit: _missing(unit, reporter) for unit in units}
+    done, total = 0, sum(map(len, missing.values()))
     for model in request.models:
-        own = [each for each in missing if each.folder == model.folder]
-        if not own:
+        own = [unit for unit in units if unit.unit.folder == model.folder]
+        if not any(missing[unit] for unit in own):
             continue
-        engine = _engine(
-            model, [u for u in units if u.unit.folder == model.folder], reporter, engine_for
-        )
-        for each in own:
-            on_part = _progress(each, reporter, done=done, total=len(missing))
+        engine = _engine(model, own, reporter, engine_for)
+        for unit, name in ((each, name) for each in own for name in missing[each]):
+            on_part = _progress(unit, name, reporter, done=done, total=total)
             on_part(0.0)
-            pooled = compute_controls(each.controls, each.name, engine, on_part)
-            each.controls.write(each.name, pooled)
+            unit.write(name, compute_controls(unit, name, engine, on_part))
             done += 1
-    return CONTROLS_SHARE if missing else 0.0
+    return CONTROLS_SHARE if total else 0.0
 
 
 def compute_controls(
@@ -184,7 +168,7 @@ def _tokenised(ids: np.ndarray, content_start: int) -> Tokenised:
     )
 
 
-def _missing(controls: UnitControls, reporter: RunReporter) -> list[_Missing]:
+def _missing(controls: UnitControls, reporter: RunReporter) -> list[str]:
     """Data sets without a file, or with a damaged one, which is made anew."""
     absent = set(controls.absent())
     for name in controls.settings.names:
@@ -195,9 +179,7 @@ def _missing(controls: UnitControls, reporter: RunReporter) -> list[_Missing]:
             except FileRefusedError as error:
                 reporter.note(f"{error.message}; it is extracted again")
                 absent.add(name)
-    return [
-        _Missing(controls=controls, name=name) for name in controls.settings.names if name in absent
-    ]
+    return [name for name in controls.settings.names if name in absent]
 
 
 def _note_one_word(controls: UnitControls, reporter: RunReporter) -> None:
@@ -209,12 +191,14 @@ def _note_one_word(controls: UnitControls, reporter: RunReporter) -> None:
         )
 
 
-def _progress(each: _Missing, reporter: RunReporter, *, done: int, total: int) -> OnPart:
+def _progress(
+    controls: UnitControls, name: str, reporter: RunReporter, *, done: int, total: int
+) -> OnPart:
     def on_part(part: float) -> None:
         reporter.step(
             "extract",
-            model=each.folder,
-            detail=f"control extractions, {each.controls.unit.emotion}: {each.name}",
+            model=controls.unit.folder,
+            detail=f"control extractions, {controls.unit.emotion}: {name}",
             done=done,
             total=total,
             share=CONTROLS_SHARE * (done + part) / total,

@@ -257,11 +257,9 @@ class Reporter(Protocol):
 def steps_of(reporter: Reporter, folder: str, before: Callable[[], None] = lambda: None) -> OnStep:
     """The steps of loading a model, told to the reporter of a run; `before` may raise to stop."""
 
-    def on_step(
-        step: Step, *, detail: str = "", done: float | None = None, total: float | None = None
-    ) -> None:
+    def on_step(step: Step, **progress: Any) -> None:
         before()
-        reporter.step(step, model=folder, detail=detail, done=done, total=total)
+        reporter.step(step, model=folder, **progress)
 
     return on_step
 

@@ -92,17 +92,14 @@ class HookReader:
                 with attention, suppress(_NothingLeftError):
                     self._body(**self._inputs(one_pass), use_cache=False)
                 taker.end()
-                self._check_fired(taker.fired)
+                missing = set(self._names) - taker.fired
+                if missing:
+                    hook = self._names[min(missing)]
+                    raise EmoactError(
+                        f"hook {hook} did not fire; this model does not have it",
+                        remedy="Leave that site out, or choose a model that has it.",
+                    )
                 on_done(one_pass)
-
-    def _check_fired(self, fired: set[_Key]) -> None:
-        missing = set(self._names) - fired
-        if missing:
-            name, layer = min(missing)
-            raise EmoactError(
-                f"hook {site(name).hook_at(layer)} did not fire; this model does not have it",
-                remedy="Leave that site out, or choose a model that has it.",
-            )
 
     def _inputs(self, one_pass: Pass) -> dict[str, torch.Tensor]:
         inputs = {"input_ids": torch.from_numpy(one_pass.ids).to(self._device)}

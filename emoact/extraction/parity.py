@@ -48,7 +48,7 @@ def check_parity(
     *,
     n_samples: int,
     seed: int = 0,
-    on_unit: Callable[[Unit], None] | None = None,
+    on_unit: Callable[[Unit], None] = lambda _: None,
 ) -> tuple[list[ParityResult], list[Finding]]:
     """Recompute a random sample of each unit whose model is on this machine.
 
@@ -61,16 +61,12 @@ def check_parity(
     groups: dict[tuple[str, str], list[int]] = {}
     for place, unit in enumerate(units):
         if unit.pooled:
-            findings.append(
-                Finding(
-                    code="not_recomputed",
-                    severity="note",
-                    where=str(unit.path),
-                    message="it keeps pooled vectors only, which are not recomputed",
-                )
-            )
+            why = "it keeps pooled vectors only, which are not recomputed"
+            findings.append(_note(str(unit.path), why))
             continue
-        groups.setdefault((unit.folder, repr(_load_fields(unit))), []).append(place)
+        provenance = unit.provenance or {}
+        loaded = [provenance.get(name) for name in ("commit", "processing", "dtype", "revision")]
+        groups.setdefault((unit.folder, repr(loaded)), []).append(place)
     for group in groups.values():
         first = units[group[0]]
         try:
@@ -90,18 +86,11 @@ def check_parity(
             )
             continue
         except EmoactError as error:
-            findings.append(
-                Finding(
-                    code="not_recomputed",
-                    severity="note",
-                    where=first.folder,
-                    message=f"its activations were not recomputed: {error.message}",
-                )
-            )
+            why = f"its activations were not recomputed: {error.message}"
+            findings.append(_note(first.folder, why))
             continue
         for unit in map(units.__getitem__, group):
-            if on_unit is not None:
-                on_unit(unit)
+            on_unit(unit)
             chosen = tuple(
                 sorted(chooser.sample(range(unit.n_samples), min(n_samples, unit.n_samples)))
             )
@@ -110,6 +99,10 @@ def check_parity(
             results.append(result)
             findings += _judge(unit, result)
     return results, findings
+
+
+def _note(where: str, why: str) -> Finding:
+    return Finding(code="not_recomputed", severity="note", where=where, message=why)
 
 
 def _check_weights(unit: Unit, installed: str) -> Iterator[Finding]:
@@ -124,11 +117,6 @@ def _check_weights(unit: Unit, installed: str) -> Iterator[Finding]:
             f"installed have {installed[:16]}...",
             remedy="Install the model again, then extract the unit with --overwrite.",
         )
-
-
-def _load_fields(unit: Unit) -> tuple[object, ...]:
-    provenance = unit.provenance or {}
-    return tuple(provenance.get(name) for name in ("commit", "processing", "dtype", "revision"))
 
 
 def _recompute(bridge: Any, unit: Unit, chosen: tuple[int, ...]) -> ParityResult:

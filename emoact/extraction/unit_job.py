@@ -229,6 +229,14 @@ def _provenance(
 ) -> dict[str, Any]:
     config, source = job.config, job.source
     n_tokens = sum(len(prompt.ids) for prompt in job.tokenised)
+    chat, generation = config.options.chat, config.options.generation
+    written: dict[str, Any] = {}
+    if chat:
+        written |= {"chat": chat.words, "chat_template_sha256": engine.chat_template}
+    if engine.chat_clock:
+        written["chat_clock"] = engine.chat_clock
+    if generation:
+        written |= {"generation": generation.words, "stop_tokens": list(engine.stop_tokens)}
     return {
         "schema_version": SCHEMA_VERSION,
         "model_name": source.model_name,
@@ -240,20 +248,7 @@ def _provenance(
         "random_weights": engine.random_weights,
         "processing": config.options.processing,
         "bos": dict(engine.bos),
-        **(
-            {"chat": config.options.chat.words, "chat_template_sha256": engine.chat_template}
-            if config.options.chat
-            else {}
-        ),
-        **({"chat_clock": engine.chat_clock} if engine.chat_clock else {}),
-        **(
-            {
-                "generation": config.options.generation.words,
-                "stop_tokens": list(engine.stop_tokens),
-            }
-            if config.options.generation
-            else {}
-        ),
+        **written,
         "dtype": config.options.dtype,
         "device": engine.device,
         "sites": list(config.options.sites),
@@ -270,7 +265,7 @@ def _provenance(
         "versions": dict(engine.versions),
         "run_id": config.run_id,
         # No step between a prompt and its activations is random; a response may be drawn.
-        "seed": (config.options.generation.words if config.options.generation else {}).get("seed"),
+        "seed": generation.words.get("seed") if generation else None,
         "command": config.command,
         "run_started_at": job.run_started_at,
         "started_at": started_at,
