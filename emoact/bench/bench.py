@@ -11,13 +11,7 @@ from typing import Any
 
 import torch
 
-from emoact.bench.contest import (
-    Say,
-    Timings,
-    contest,
-    largest_differences,
-    memory_curve,
-)
+from emoact.bench.contest import Say, Timings, contest, largest_differences, memory_curve
 from emoact.bench.peak import Peak, peak_of
 from emoact.bench.result import BenchResult, Ratio, Spread, WayResult, WholeRun
 from emoact.bench.subject import RUN, Subject

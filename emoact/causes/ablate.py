@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from emoact import numbers
 from emoact.causes.chosen import CauseRequest, cause_words, check_raw, named_by, units_of
 from emoact.causes.contributions import check_layer
-from emoact.causes.prepared import (
-    Prepared,
-    multiplied,
-    prepared,
-    result_of,
-    time_of_passes,
-)
+from emoact.causes.prepared import Prepared, multiplied, prepared, result_of, time_of_passes
 from emoact.causes.saved import SavedCause, largest_first
 from emoact.causes.steer import SITE
 from emoact.decode import encode

@@ -17,14 +17,7 @@ from emoact.causes.contributions import Contributions, check_width, contribution
 from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of, pooled_at
 from emoact.causes.heads import N_LARGEST, HeadsWork, name_of
 from emoact.causes.lens import Ends, found_of
-from emoact.causes.loaded import (
-    AGAIN,
-    SAME,
-    Loaded,
-    design_of_units,
-    saved_prompts,
-    unit_prompts,
-)
+from emoact.causes.loaded import AGAIN, SAME, Loaded, design_of_units, saved_prompts, unit_prompts
 from emoact.causes.project import ProjectWork, passages_of
 from emoact.decode import encode
 from emoact.errors import EmoactError, RequestError

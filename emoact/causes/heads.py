@@ -17,13 +17,7 @@ from emoact.causes.chosen import (
     named_by,
 )
 from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.prepared import (
-    Prepared,
-    multiplied,
-    prepared,
-    result_of,
-    time_of_passes,
-)
+from emoact.causes.prepared import Prepared, multiplied, prepared, result_of, time_of_passes
 from emoact.causes.saved import SavedCause, largest_first, saved_causes
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling

@@ -17,13 +17,7 @@ from emoact.causes.chosen import (
     units_of,
 )
 from emoact.causes.contributions import check_layer
-from emoact.causes.prepared import (
-    Prepared,
-    multiplied,
-    prepared,
-    result_of,
-    time_of_passes,
-)
+from emoact.causes.prepared import Prepared, multiplied, prepared, result_of, time_of_passes
 from emoact.causes.steer_result import table_of
 from emoact.causes.steering import (
     DOSES,

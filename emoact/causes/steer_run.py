@@ -17,13 +17,7 @@ from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
 from emoact.causes.steer import BAND, N_SPLITS, n_evaluations
-from emoact.causes.steering import (
-    Directions,
-    Split,
-    SteerSettings,
-    directions_of,
-    split_scenarios,
-)
+from emoact.causes.steering import Directions, Split, SteerSettings, directions_of, split_scenarios
 from emoact.causes.unembedding import Unembedding
 from emoact.causes.verdict import Cell, effects_of
 from emoact.decode import encode

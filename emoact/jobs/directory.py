@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from emoact.decode import (
-    decode,
-    encode,
-    read_json,
-    read_regular,
-    sealed,
-    unchanged,
-)
+from emoact.decode import decode, encode, read_json, read_regular, sealed, unchanged
 from emoact.errors import EmoactError, RequestError
 from emoact.files import is_there, sole
 from emoact.jobs.config import MOST_UNITS, AnyConfig, config_from_json
