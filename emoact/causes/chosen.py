@@ -171,11 +171,10 @@ def named_by(version: int, units: Sequence[Unit], **own: Any) -> dict[str, Any]:
 
 def _digest(unit: Unit) -> str:
     """Hash of everything about a unit that decides its activations, and of its scenarios."""
-    made = {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
     prompts = [[prompt.get("id"), prompt.get("scenario_id")] for prompt in unit.prompts or ()]
     return sha256_of(
         {
-            "configuration": made,
+            "configuration": unit.made,
             "content": [list(span) for span in unit.content],
             "tokens": [[int(token) for token in ids] for ids in unit.tokens],
             "prompts": prompts,

@@ -7,7 +7,7 @@ and not that its fields are those of its kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from emoact.causes.contributions import Target
@@ -250,13 +250,13 @@ class _Effect:
     verdict: str
     specific: str
     by_class: Mapping[str, Number]
-    other_directions: Number = None
     own_low: Number = None
     own_high: Number = None
     own_splits_low: Number = None
     own_splits_high: Number = None
     delta_low: Number = None
     delta_high: Number = None
+    other_directions: Number = None
     prompt_neutral: Number = None
     specificity: Number = None
     specificity_95: Number = None
@@ -266,6 +266,10 @@ class _Effect:
 
     def __post_init__(self) -> None:
         _check_places("found.effects", self.layer)
+
+
+ADDED_TO_EFFECTS = tuple(each.name for each in fields(_Effect) if each.default is None)
+"""Columns that results of earlier versions may lack."""
 
 
 @dataclass(frozen=True, kw_only=True)

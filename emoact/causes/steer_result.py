@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
+from emoact.causes.form import ADDED_TO_EFFECTS
 from emoact.causes.saved import SavedCause
 
 if TYPE_CHECKING:
@@ -23,26 +24,11 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
 _FIRST = ("emotion", "layer", "dose", "own", "own_low", "own_high", "p", "verdict", "specific")
 """Columns that are seen without scrolling."""
-_ADDED = (
-    "own_low",
-    "own_high",
-    "own_splits_low",
-    "own_splits_high",
-    "delta_low",
-    "delta_high",
-    "other_directions",
-    "prompt_neutral",
-    "specificity",
-    "specificity_95",
-    "specificity_directions",
-    "specificity_directions_95",
-    "specificity_p",
-)
-"""Columns that results of earlier versions may lack."""
 
 
 def _effects(saved: SavedCause) -> list[dict[str, Any]]:
-    return [{**row, **{name: row.get(name) for name in _ADDED}} for row in saved.found["effects"]]
+    rows = saved.found["effects"]
+    return [{**row, **{name: row.get(name) for name in ADDED_TO_EFFECTS}} for row in rows]
 
 
 def sentences_of(saved: SavedCause) -> list[str]:
@@ -94,7 +80,7 @@ def broken_doses(saved: SavedCause) -> str:
 
 def missing_columns(saved: SavedCause) -> str:
     """Columns that this result of an earlier version lacks; empty without."""
-    return ", ".join(name for name in _ADDED if name not in saved.found["effects"][0])
+    return ", ".join(name for name in ADDED_TO_EFFECTS if name not in saved.found["effects"][0])
 
 
 def warnings_of(saved: SavedCause) -> list[str]:

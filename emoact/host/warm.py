@@ -16,7 +16,6 @@ from emoact.data.rows import shown
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.engine import (
     Engine,
-    EngineFacts,
     EngineFor,
     EngineRequest,
     Tokenised,
@@ -131,18 +130,6 @@ class Sentence:
     apart: bool = False
 
 
-def _check_patterns(facts: EngineFacts, n_tokens: int, model: str) -> None:
-    """Refuse a text whose attention patterns are too large to send."""
-    one = 2 * facts.n_layers * facts.n_heads
-    most = math.isqrt(_PATTERN_BYTES // one)
-    if n_tokens > most:
-        raise RequestError(
-            f"the text has {n_tokens:,} tokens; attention patterns of {model} are shown for at "
-            f"most {most:,}",
-            remedy="Shorten it.",
-        )
-
-
 def look(warm: WarmModel, asked: Sentence) -> Answer:
     """Norms, pooled vectors and attention patterns of a sentence, as in `client.Looked`.
 
@@ -154,7 +141,13 @@ def look(warm: WarmModel, asked: Sentence) -> Answer:
     source, engine, prompt = _asked(warm, asked)
     patterns = [name for name in options.sites if not known.site(name).has_vectors]
     if patterns:
-        _check_patterns(engine.facts, len(prompt.ids), source.name)
+        most = math.isqrt(_PATTERN_BYTES // (2 * engine.facts.n_layers * engine.facts.n_heads))
+        if len(prompt.ids) > most:
+            raise RequestError(
+                f"the text has {len(prompt.ids):,} tokens; attention patterns of {source.name} are "
+                f"shown for at most {most:,}",
+                remedy="Shorten it.",
+            )
     found: dict[tuple[SiteName, int], np.ndarray] = {}
     components: list[dict[str, Any]] = []
 

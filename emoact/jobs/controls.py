@@ -189,7 +189,7 @@ def model_of(
     check_one_model(units)
     first = units[0]
     for unit in units[1:]:
-        check_alike(first.folder, _made(first), _made(unit), (first.emotion, unit.emotion))
+        check_alike(first.folder, first.made, unit.made, (first.emotion, unit.emotion))
     found = request_like(
         first.folder,
         first.configuration,
@@ -214,11 +214,6 @@ def check_one_model(units: Sequence[Unit]) -> None:
                 f"but {first.folder}/{first.emotion} has {first.n_layers} of {first.d_model}",
                 remedy="These files are not of one model; extract them again.",
             )
-
-
-def _made(unit: Unit) -> dict[str, object]:
-    """Settings of a unit; the prompts may differ from those of its neighbours."""
-    return {k: v for k, v in (unit.configuration or {}).items() if k != "dataset"}
 
 
 def known_as(root: ResultsRoot, folder: str, provenance: Mapping[str, Any] | None) -> str | None:

@@ -93,7 +93,7 @@ def cached_snapshot(hub_id: str, revision: str) -> Path | None:
 
 
 def remote_size(
-    hub_id: str, revision: str, *, looked_in: Path, suggestion: str, allow_pickle_weights: bool
+    hub_id: str, revision: str, *, suggestion: str, allow_pickle_weights: bool
 ) -> RemoteSize:
     """Commit and sizes of a download, whose configuration is read first.
 
@@ -105,13 +105,13 @@ def remote_size(
 
     if is_offline():
         why = "the hub is switched off (HF_HUB_OFFLINE)"
-        raise _missing(hub_id, revision, looked_in, why, suggestion)
+        raise _missing(hub_id, revision, why, suggestion)
     answer = _ask(hub_id, revision)
     if isinstance(answer, HfHubHTTPError):
         raise _refused(hub_id, revision, answer, suggestion)
     if isinstance(answer, Exception):
         why = f"the hub cannot be reached ({answer})"
-        raise _missing(hub_id, revision, looked_in, why, suggestion)
+        raise _missing(hub_id, revision, why, suggestion)
     patterns = FILES + (PICKLED_FILES if allow_pickle_weights else ())
     wanted = [file for file in answer.siblings or () if _matches(file.rfilename, patterns)]
     if not any(file.rfilename.endswith((".safetensors", ".bin")) for file in wanted):
@@ -226,11 +226,9 @@ def _refused(hub_id: str, revision: str, error: HfHubHTTPError, suggestion: str)
     return RequestError(f"the hub answered HTTP {status} for {named}", remedy="Try again later.")
 
 
-def _missing(
-    hub_id: str, revision: str, looked_in: Path, why: str, suggestion: str
-) -> RequestError:
+def _missing(hub_id: str, revision: str, why: str, suggestion: str) -> RequestError:
     return RequestError(
-        f"model {hub_id}@{revision} is not in the hub cache ({looked_in}), and {why}",
+        f"model {hub_id}@{revision} is not in the hub cache ({hub_cache()}), and {why}",
         remedy=f"{suggestion} Otherwise download it where there is a network (`hf download "
         f"{hub_id}`) and copy models--{hub_id.replace('/', '--')} into that folder (HF_HOME moves "
         "it), or give the path of a local Hugging Face directory or .gguf file with --model. The "

@@ -9,12 +9,13 @@ import difflib
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from emoact.errors import RequestError
 from emoact.models.cache import converted_dir, file_sha256, is_converted
-from emoact.models.hub import cached_snapshot, hub_cache, is_offline, remote_size
+from emoact.models.hub import cached_snapshot, is_offline, remote_size
 from emoact.models.registry import (
     REGISTRY,
     ModelSpec,
@@ -123,13 +124,11 @@ def _embedded(spec: ModelSpec, packaged: PackagedModel) -> ModelSource:
 def _registered(spec: ModelSpec) -> ModelSource:
     snapshot = cached_snapshot(spec.hub_id, "main")
     if snapshot is not None:
-        try:
+        # An incomplete download counts as missing here; extraction names the missing file.
+        with suppress(RequestError):
             return _from_snapshot(
                 spec.hub_id, "main", snapshot=snapshot, allow_pickle_weights=False
             )
-        except RequestError:
-            # An incomplete download counts as missing here; extraction names the missing file.
-            snapshot = None
     return _to_download(spec.hub_id, "main")
 
 
@@ -147,7 +146,6 @@ def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSour
     size = remote_size(
         hub_id,
         revision,
-        looked_in=hub_cache(),
         suggestion=_did_you_mean(hub_id),
         allow_pickle_weights=allow_pickle_weights,
     )

@@ -96,10 +96,9 @@ class UnitControls:
 
         Each shuffle is a file of its own, so that more of them add files and repeat none.
         """
-        made = {k: v for k, v in (self.unit.configuration or {}).items() if k != "dataset"}
         asked = {
             "version": [CONTROLS_VERSION, DERIVATION],
-            "configuration": made,
+            "configuration": self.unit.made,
             "content_start": self.unit.content_start,
             "prompts": [list(self.ids), list(self.texts)],
             "tokens": [[int(token) for token in ids] for ids in self.unit.tokens],

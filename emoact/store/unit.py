@@ -248,6 +248,11 @@ class Unit:
         return configuration_of(self.provenance)
 
     @property
+    def made(self) -> dict[str, Any]:
+        """The configuration without the data set, in which units that are made alike may differ."""
+        return {k: v for k, v in (self.configuration or {}).items() if k != "dataset"}
+
+    @property
     def rounding(self) -> float:
         """Largest relative error of a value by the rounding of the file; 0 where all bits stay."""
         precision = (self.provenance or {}).get("precision", "lossless")
