@@ -102,8 +102,8 @@ def test_the_self_check_sees_a_wide_tree(family: Family, monkeypatch: pytest.Mon
         assert family.engine.facts.plan["plan"] == "prefix_tree"
         return
     monkeypatch.setattr(
-        "emoact.extraction.bridge_engine._budgets",
-        lambda *_: {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
+        "emoact.extraction.bridge_engine.BridgeEngine.budgets",
+        {"prefix_tree": 96, "sorted_batches": 96, "one_at_a_time": 1},
     )
     engine = engine_of(family.folder, texts=TEXTS)
     assert engine.facts.plan["plan"] == "sorted_batches"
