@@ -102,9 +102,10 @@ def test_every_site_comes_back_bit_for_bit(name: SiteName, tmp_path: Path) -> No
     assert zipfile.ZipFile(tmp_path / "activations_joy.zarr.zip").testzip() is None
 
 
-def test_rows_of_one_prefix_that_differ_are_both_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layer", [0, 2])
+def test_rows_of_one_prefix_that_differ_are_both_kept(layer: int, tmp_path: Path) -> None:
     unit = compact_unit()
-    unit.activations["mlp_out", 2][3][0, 0] += 1
+    unit.activations["mlp_out", layer][3][0, 0] += 1
     write(unit, tmp_path)
     check_equal(unit, tmp_path / "activations_joy.zarr.zip")
 
