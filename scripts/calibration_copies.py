@@ -17,7 +17,7 @@ from emoact.stats.null.permutation import (
 )
 from emoact.stats.null.relabelling import relabellings
 from emoact.stats.vectors import centre, inverse_sd
-from scripts.calibration_designs import SETTINGS, WIDTH, Seed, spread_of
+from scripts.calibration_designs import SETTINGS, Seed, spread_of
 from scripts.calibration_probes import pairs_of
 
 SCENARIOS, CHANGED = 100, 0.3
@@ -25,16 +25,21 @@ COPIES = (0, 1, 2, 3, 4, 5, 10, 20)
 """Of so many scenarios the last ones repeat the first, changed by noise of this size."""
 
 KINDS = ("isotropic", "steep, rotated")
+WIDE, FEW = 100, (0, 1, 2)
+"""Dimensions about as many as those in effect of shipped prompts, and copies in them."""
+
 _RELABELLINGS = 500
 
 
-def significant(spectrum: str, n_copies: int, seed: Seed) -> bool:
+def significant(spectrum: str, n_copies: int, width: int, seed: Seed) -> bool:
     """True where classes without a difference have p ≤ .05."""
     rng, design = np.random.default_rng(seed), pairs_of(SCENARIOS)
-    vectors = rng.normal(size=(2, SCENARIOS, 1, WIDTH)) + rng.normal(size=(SCENARIOS, 1, WIDTH))
-    copies = vectors[:, :n_copies] + CHANGED * rng.normal(size=(2, n_copies, 1, WIDTH))
+    vectors = rng.normal(size=(2, SCENARIOS, 1, width)) + rng.normal(size=(SCENARIOS, 1, width))
+    copies = vectors[:, :n_copies] + CHANGED * rng.normal(size=(2, n_copies, 1, width))
     vectors[:, SCENARIOS - n_copies :] = copies
-    vectors = vectors.reshape(design.n_prompts, 1, WIDTH) @ spread_of(spectrum, rng)
+    vectors = vectors.reshape(design.n_prompts, 1, width)
+    if spectrum != KINDS[0]:
+        vectors = vectors @ spread_of(spectrum, rng)
     centred = centre(vectors)
     draws = relabellings(design, "a", ("n",), _RELABELLINGS, seed=int(rng.integers(2**31)))
     plan = prepare_relabellings(design, draws, np.ones(design.n_prompts, dtype=bool))

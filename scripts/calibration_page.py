@@ -116,6 +116,13 @@ def counted(found: Sequence[bool]) -> str:
     return f"{count} of {n}{'' if count <= limit else ' **above**'}"
 
 
+def share_covered(rate: float, n: int) -> str:
+    """A rate of coverage, marked where it is clearly outside of 93 to 97 %."""
+    edge = min(max(rate, 0.93), 0.97)
+    is_outside = abs(rate - edge) > 2 * math.sqrt(edge * (1 - edge) / n)
+    return f"{100 * rate:.1f} %{' **outside**' if is_outside else ''}"
+
+
 def interval(found: Sequence[bool]) -> str:
     """Exact 95 % interval of the share (Clopper-Pearson)."""
     held = binomtest(sum(found), len(found)).proportion_ci()

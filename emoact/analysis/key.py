@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 8
+METHOD_VERSION = 9
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A
@@ -41,6 +41,8 @@ new column or table does not raise it: their names are part of the id.
 7: intervals of d' and AUROC narrower where 0 is excluded; none below 10 degrees of freedom;
    no no_separation of a probe whose threshold does not carry over.
 8: findings `near_copies` and `far_prompts`, without which verdicts were too sure.
+9: 0 is tried on one side in intervals of d' and AUROC; degrees of freedom of intervals of cv and
+   cv_normalised are those of both parts of their variance; near copies warn from 1 % on.
 """
 
 _DIGITS = 20

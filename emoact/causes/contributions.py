@@ -20,7 +20,11 @@ from emoact.sites import SiteName
 from emoact.stats.design import Design, class_weights, contrast_against, contrast_prompt_weights
 from emoact.stats.null.permutation import max_statistic_test
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.null.uncertainty import bootstrap_counts, percentile_interval
+from emoact.stats.null.uncertainty import (
+    bootstrap_counts,
+    fewest_scenarios,
+    small_sample_interval,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,10 +204,11 @@ def contributions(
 
     The contrast of a term is its mean over the emotion's prompts minus that over neutral ones,
     projected on the unit direction, which is the same difference of the stream. The interval
-    resamples scenarios with the direction held. The null relabels prompts within scenarios and
-    makes the direction anew under each relabelling, since a direction always finds some of the
-    noise that it was made from. p compares the distance of a contrast from its mean over
-    relabellings, in standard deviations, with the largest such distance over all terms.
+    resamples scenarios with the direction held, and is as wide as few of them need. The null
+    relabels prompts within scenarios and makes the direction anew under each relabelling, since a
+    direction always finds some of the noise that it was made from. p compares the distance of a
+    contrast from its mean over relabellings, in standard deviations, with the largest such distance
+    over all terms.
 
     Raises:
         RequestError: A class is missing, or the direction is zero.
@@ -218,7 +223,8 @@ def contributions(
     gap = np.abs(values.sum(axis=1) - terms.target.astype(np.float64) @ direction / norm).max()
     keep = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
     drawn = bootstrap_weights(design, keep, contrast) @ values
-    low, high = percentile_interval(drawn)
+    few = fewest_scenarios(design, contrast)
+    low, high = small_sample_interval(drawn, few, is_share=False)
     labels = relabellings(
         design, emotion, (settings.neutral,), settings.n_permutations, seed=settings.seed
     )
@@ -230,19 +236,21 @@ def contributions(
     )
     return Contributions(
         table=table,
-        by_layer=_by_layer(table, drawn),
+        by_layer=_by_layer(table, drawn, few),
         direction=direction,
         gap=float(gap / np.abs(values).max()),
         values=values,
     )
 
 
-def _by_layer(table: pd.DataFrame, drawn: Float64[np.ndarray, "draw component"]) -> pd.DataFrame:
+def _by_layer(
+    table: pd.DataFrame, drawn: Float64[np.ndarray, "draw component"], n_scenarios: int
+) -> pd.DataFrame:
     """Sums over the components of a kind at each layer, with the intervals of these sums."""
     groups = table.groupby(["component", "layer"])
     sums = groups["contrast"].sum().rename("sum").reset_index()
     places = [drawn[:, rows].sum(axis=1) for rows in groups.indices.values()]
-    low, high = percentile_interval(np.stack(places, axis=1))
+    low, high = small_sample_interval(np.stack(places, axis=1), n_scenarios, is_share=False)
     return sums.assign(low=low, high=high)
 
 

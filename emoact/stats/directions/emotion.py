@@ -176,6 +176,7 @@ def analyse_emotion(
     lengths = np.broadcast_to(model.n_tokens[used].astype(np.float64), (len(scores), used.sum()))
     some = contrast.plan.part(BAND_DRAWS)
     sides = contrast.is_emotion, used & ~contrast.is_emotion
+    strength = measure_strength(shared, design, weights)
     return EmotionFigures(
         model=model,
         contrast=contrast,
@@ -183,8 +184,10 @@ def analyse_emotion(
         main=main,
         directions=directions,
         n_components=np.array([len(components) for components in neutral]),
-        strength=measure_strength(shared, design, weights),
-        separation=measure_separation(scores, vectors, design, weights, contrast.folds),
+        strength=strength,
+        separation=measure_separation(
+            scores, vectors, design, weights, contrast.folds, strength.dimensions
+        ),
         split_half=split_half_cosines(design, vectors, weights, contrast.halves),
         split_half_band=percentile_interval(
             split_half_null(design, vectors, contrast.plan.part(SPLIT_DRAWS), contrast.halves)

@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns
 from emoact.stats.design import Design
-from emoact.stats.null.uncertainty import interval_quantile, sides_of
+from emoact.stats.null.uncertainty import freedom_of, sides_of
 from emoact.stats.products import contrast_means
 from emoact.stats.vectors import Vectors, blocks, largest_square
 
-_NEARLY_APART = 0.98
-"""AUROC above which its interval is that of d' on the normal curve."""
+_ABOVE = float(np.finfo(np.float64).eps)
+"""Where an interval begins that does not hold 0, but every value above it."""
 
 _CHANCE = 1.1
 """Scatter of placements over that of normal scores up to which it counts as chance."""
@@ -98,6 +98,7 @@ def measure_separation(
     design: Design,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
+    dimensions: Float[np.ndarray, " layer"],
 ) -> Separation:
     """The d' and AUROC of held-out scores, with intervals for other scenarios of the same kind.
 
@@ -105,13 +106,22 @@ def measure_separation(
     Each scenario has an influence on d' through either; the sum of the squares of both together is
     the jackknife's variance. Noise of a scenario in testing meets noise of another in training. The
     jackknife counts such products twice, which is all of it where classes do not differ, so that
-    they are taken off (Efron & Stein 1981), down to the variance of the tested prompts alone. With
-    half of the jackknife's variance 0 is tried too: where that does not exclude it, the interval
-    reaches there. The variance is that at the ends of the interval: it grows with d', and an
-    interval with the variance at the estimate misses on one side. Degrees of freedom are those of
-    Welch and Satterthwaite. The interval of the AUROC is that of d' on the normal curve, moved to
-    the AUROC, and as much wider as its placements (DeLong et al. 1988) scatter more than those of
-    normal scores with this AUROC.
+    they are taken off (Efron & Stein 1981), down to the variance of the tested prompts alone. The
+    variance is that at the ends of the interval: it grows with d', and an interval with the
+    variance at the estimate misses on one side. Degrees of freedom are those of Welch and
+    Satterthwaite. Directions do not point away from their emotion in other scenarios: 0 is the
+    least of what d' can be, and is tested on one side (Feldman & Cousins 1998), by the quantile of
+    a chi-square, because without a difference d' is a sum of products of noise. The interval of the
+    AUROC is that of d' on the normal curve, moved to the AUROC, and as much wider as its placements
+    (DeLong et al. 1988) scatter more than those of normal scores with this AUROC.
+
+    Args:
+        scores: Of `held_out_scores`.
+        vectors: From which the scores are.
+        design: Classes and scenarios.
+        contrast: Weight of each class.
+        folds: Fold of each prompt.
+        dimensions: In how many the noise of the direction has its variance, as in `Strength`.
     """
     n_layers = len(scores)
     d_prime, auroc = np.full(n_layers, np.nan), np.full(n_layers, np.nan)
@@ -121,7 +131,7 @@ def measure_separation(
     for layer, own in enumerate(scores[:, used]):
         if np.isfinite(own).all() and len(own):
             d_prime[layer], auroc[layer], intervals[:, :, layer] = _measure_layer(
-                own, side[used], vectors, layer, used, design, contrast, folds
+                own, side[used], vectors, layer, used, design, contrast, folds, dimensions[layer]
             )
     return Separation(
         d_prime=d_prime,
@@ -140,8 +150,9 @@ def _measure_layer(
     design: Design,
     contrast: Float[np.ndarray, " label"],
     folds: Int[np.ndarray, " prompt"],
+    dimensions: float,
 ) -> tuple[float, float, Float64[np.ndarray, "2 2"]]:
-    from scipy.special import owens_t
+    from scipy.special import chdtri, ndtri, owens_t, stdtrit
     from scipy.stats import norm, rankdata
 
     positive = side > 0
@@ -181,19 +192,18 @@ def _measure_layer(
     products = _variance_of_products(met.sum(axis=0), scenarios, folds[used])
     variance = max(jackknife - products, on_tested)
     influence = np.bincount(scenarios, tested + trained, design.n_scenarios)
-    ends = float(interval_quantile(influence, sides_of(design, contrast))) * np.array([-1.0, 1.0])
+    sides = sides_of(design, contrast)
+    freedom = float(freedom_of(influence, sides))
+    ends = np.array([-1.0, 1.0]) * stdtrit(freedom, 0.975)
     fixed, rising = side * centred / sd / size, spread / (4 * pooled) / size
     own, shared = covariance(fixed, fixed) - on_tested, covariance(fixed, rising)
-    interval[0], wide = (
-        _ends_of_d_prime(d_prime, ends, own + each, shared, covariance(rising, rising))
-        for each in (variance, max(variance, jackknife / 2))
-    )
-    # Of classes that do not differ the estimate is no normal one, and needs more than its variance.
-    near = 0 if d_prime > 0 else 1
-    if wide[0] <= 0 <= wide[1]:
-        interval[0, near] = wide[near]
-    if max(auroc, 1 - auroc) > _NEARLY_APART:
-        # Almost no pair of prompts is out of order, so that their order has no variance to measure.
+    k = np.fmax(dimensions, 1.0)
+    least = (chdtri(k, 0.05) - k) / np.sqrt(2 * k) * stdtrit(freedom, 0.95) / ndtri(0.95)
+    is_above = bool(d_prime > least * np.sqrt(max(own + variance, 0.0)))
+    found = _ends_of_d_prime(d_prime, ends, own + variance, shared, covariance(rising, rising))
+    interval[0] = _from_least(found, 0.0, is_above)
+    if min(auroc, 1 - auroc) * sides.sum(axis=1).min() < 1:
+        # The order of almost no scenario has no variance to measure.
         interval[1] = norm.cdf(interval[0] / np.sqrt(2))
         interval[1] = min(interval[1, 0], auroc), max(interval[1, 1], auroc)
     else:
@@ -205,6 +215,7 @@ def _measure_layer(
         share = np.sqrt(covariance(placement, placement) / on_tested / normal)
         reach = max(1.0, share / _CHANCE) * (interval[0] - d_prime) / np.sqrt(2)
         interval[1] = norm.cdf(at + reach)
+    interval[1] = _from_least(interval[1], 0.5, is_above)
     return d_prime, auroc, interval
 
 
@@ -226,6 +237,14 @@ def _ends_of_d_prime(
         return np.asarray(d_prime + quantiles * np.sqrt(variance))
     root = np.sqrt(max(b**2 - a * (d_prime**2 - q**2 * constant), 0.0))
     return np.array([(b - root) / a, (b + root) / a])
+
+
+def _from_least(
+    ends: Float64[np.ndarray, " end"], least: float, is_above: bool
+) -> Float64[np.ndarray, " end"]:
+    """Ends of an interval that holds the least of what can be unless that is excluded."""
+    low = np.maximum(ends[0], least + _ABOVE) if is_above else np.minimum(ends[0], least)
+    return np.array([low, np.maximum(ends[1], least)])
 
 
 def _fold_influence(

@@ -11,7 +11,7 @@ from emoact.measures import Columns
 from emoact.stats.cosine import top_share
 from emoact.stats.design import Design
 from emoact.stats.directions.directions import contrast_direction
-from emoact.stats.null.uncertainty import interval_quantile, jackknife_se, sides_of
+from emoact.stats.null.uncertainty import freedom_of, jackknife_se, sides_of
 from emoact.stats.products import (
     ClassProducts,
     SharedVectors,
@@ -38,6 +38,7 @@ class Strength:
         squared: Cross-validated estimate of ||d||^2; unbiased, negative values stay.
         squared_se: Its jackknife standard error over scenarios.
         squared_interval: Its 95 % interval, lower and upper end.
+        dimensions: Number of dimensions of equal noise whose square would vary as much.
         normalised: The same with each dimension over the standard deviation of its noise.
         normalised_interval: Its 95 % interval.
         scale: Median norm of the pooled vectors of all prompts of the layer.
@@ -49,6 +50,7 @@ class Strength:
     squared: Layers
     squared_se: Layers
     squared_interval: Float64[np.ndarray, "2 layer"]
+    dimensions: Layers
     normalised: Layers
     normalised_interval: Float64[np.ndarray, "2 layer"]
     scale: Layers
@@ -63,34 +65,31 @@ def measure_strength(
     sides = sides_of(design, contrast)
     touched = touched_scenarios(design, contrast)
 
-    def all_three(
+    def all_four(
         products: ClassProducts, vectors: Vectors
-    ) -> tuple[Layers, Layers, Float64[np.ndarray, "2 layer"]]:
+    ) -> tuple[Layers, Layers, Float64[np.ndarray, "2 layer"], Layers]:
         left_out = contrast_product(products.left_out, contrast, contrast)
         square, se = (
             contrast_product(products.whole, contrast, contrast),
             jackknife_se(left_out, touched),
         )
         plain = (contrast_direction(vectors, design, contrast) ** 2).sum(axis=1)
-        return (
-            square,
-            se,
-            square_interval(
-                square,
-                variance_of_pairs(design, vectors, contrast, sides),
-                np.divide(se**2, plain, out=np.zeros_like(plain), where=plain > 0),
-                interval_quantile(left_out - left_out[touched].mean(axis=0), sides),
-            ),
-        )
+        pairs = variance_of_pairs(design, vectors, contrast, sides)
+        dimensions = ratio(2 * (plain - square) ** 2, pairs)
+        slope = np.divide(se**2, plain, out=np.zeros_like(plain), where=plain > 0)
+        freedom = freedom_of(left_out - left_out[touched].mean(axis=0), sides)
+        quantile = _quantile(pairs, slope * np.maximum(square, 0), freedom, dimensions)
+        return square, se, square_interval(square, pairs, slope, quantile), dimensions
 
-    squared, squared_se, squared_interval = all_three(shared.products, shared.vectors)
-    normalised, _, normalised_interval = all_three(shared.normalised_products, shared.normalised)
+    squared, squared_se, squared_interval, dimensions = all_four(shared.products, shared.vectors)
+    normalised, _, normalised_interval, _ = all_four(shared.normalised_products, shared.normalised)
     return Strength(
         l1=np.abs(direction).sum(axis=1),
         l2=np.sqrt(np.einsum("ld,ld->l", direction, direction)),
         squared=squared,
         squared_se=squared_se,
         squared_interval=squared_interval,
+        dimensions=dimensions,
         normalised=normalised,
         normalised_interval=normalised_interval,
         scale=layer_scale(shared.features),
@@ -155,6 +154,22 @@ def _trace_of_product(
     products, sizes = first @ second.T, (len(first), len(second))
     about = (products - products.mean(axis=0)) * (products - products.mean(axis=1, keepdims=True))
     return float(about.sum() * np.prod([n / (n - 1) for n in sizes]))
+
+
+def _quantile(pairs: Layers, rising: Layers, freedom: Layers, dimensions: Layers) -> Layers:
+    """97.5 % quantile of t for the sum of both parts of the variance of a square.
+
+    That of products of the noise of two scenarios is itself such products, of many more pairs than
+    scenarios where the noise has many dimensions.
+
+    Source: Satterthwaite 1946; Chen, Zhang & Zhong 2010 (variance of an estimate of tr T^2).
+    """
+    from scipy.stats import t
+
+    n, k = freedom + 1, np.fmax(dimensions, 1)
+    spent = pairs**2 * (2 / n**2 + 4 / (n * k)) + rising**2 / freedom
+    of_both = np.divide((pairs + rising) ** 2, spent, out=freedom.copy(), where=spent > 0)
+    return np.asarray(t.ppf(0.975, of_both))
 
 
 def square_interval(

@@ -26,7 +26,7 @@ from emoact.stats.vectors import inverse_sd
 UNEQUAL = 1.5
 """Ratio of sizes, and of spreads, from which a test of classes without scenarios is approximate."""
 
-SEVERAL = 0.02
+SEVERAL = 0.01
 """Share of near copies from which false alarms are clearly above 5 % (docs/calibration.md)."""
 
 _EXCESS = 0.25

@@ -161,14 +161,10 @@ def jackknife_se(
     return se
 
 
-def interval_quantile(
-    influence: Float[np.ndarray, "scenario *rest"],
-    sides: Bool[np.ndarray, "2 scenario"],
+def freedom_of(
+    influence: Float[np.ndarray, "scenario *rest"], sides: Bool[np.ndarray, "2 scenario"]
 ) -> Float64[np.ndarray, "*rest"]:
-    """97.5 % quantile of t, with the degrees of freedom of variances that are summed.
-
-    NaN below `LEAST_FREEDOM`: of 8 scenarios 97 to 99 % of intervals hold d', and up to 99.8 % the
-    AUROC.
+    """Degrees of freedom of variances that are summed; NaN below `LEAST_FREEDOM`.
 
     Scenarios that hold both sides of a contrast, and those that hold one only, are drawn from
     groups with variances of their own. Where one group has almost all of the variance, its number
@@ -181,8 +177,6 @@ def interval_quantile(
 
     Source: Satterthwaite 1946; Welch 1947.
     """
-    from scipy.stats import t
-
     total, spent = np.zeros(influence.shape[1:]), np.zeros(influence.shape[1:])
     for group in (sides[0] & sides[1], sides[0] & ~sides[1], ~sides[0] & sides[1]):
         if group.any():
@@ -191,7 +185,7 @@ def interval_quantile(
             spent += variance**2 / max(group.sum() - 1, 1)
     most = max(int(sides.any(axis=0).sum()) - 1, 1)
     freedom = np.divide(total**2, spent, out=np.full(total.shape, float(most)), where=spent > 0)
-    return np.where(freedom > LEAST_FREEDOM - 1e-9, t.ppf(0.975, freedom), np.nan)
+    return np.where(freedom > LEAST_FREEDOM - 1e-9, freedom, np.nan)
 
 
 def sides_of(
@@ -200,3 +194,8 @@ def sides_of(
     """True for the scenarios that hold the emotion of a contrast, and those of its reference."""
     held = design.counts > 0
     return np.stack([held[contrast > 0].any(axis=0), held[contrast < 0].any(axis=0)])
+
+
+def fewest_scenarios(design: Design, contrast: Float[np.ndarray, " label"]) -> int:
+    """Scenarios of that side of a contrast that has fewer of them."""
+    return int(sides_of(design, contrast).sum(axis=1).min())

@@ -20,6 +20,7 @@ from tests.support.planted_terms import (
 )
 
 FAST = ContrastSettings(n_permutations=199, n_bootstrap=100)
+QUIET = ContrastSettings(n_permutations=1, n_bootstrap=1000)
 
 
 def test_contributions_are_dot_products_term_by_term_and_sum_to_the_stream() -> None:
@@ -77,6 +78,17 @@ def test_dead_heads_contribute_nothing_and_leave_their_layer_to_the_last_one() -
     np.testing.assert_allclose(
         sums[["sum", "low", "high"]], alive[["contrast", "low", "high"]], rtol=1e-12
     )
+
+
+def test_intervals_of_few_scenarios_cover_the_contrast_along_the_direction() -> None:
+    """Of a direction that all data sets share, so that the truth is 0 for every other term."""
+    n, covered = 12, []
+    for seed in range(60):
+        terms = planted(n, seed=seed, layer=0, head=0, size=400.0)
+        found = contributions(terms, matched_design(n), "joy", QUIET).table
+        noisy = found[found["layer"] > 0]
+        covered += ((noisy["low"] <= 0) & (noisy["high"] >= 0)).tolist()
+    assert 0.93 < np.mean(covered) < 0.97
 
 
 def test_noise_has_no_significant_component_more_often_than_stated() -> None:

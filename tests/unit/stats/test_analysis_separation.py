@@ -35,7 +35,7 @@ def test_scores_come_from_the_other_folds() -> None:
 
 def measured(scores: np.ndarray, x: np.ndarray | None = None) -> Separation:
     own = features()[:, : len(scores)] if x is None else x
-    return measure_separation(scores, own, DESIGN, A, FOLDS)
+    return measure_separation(scores, own, DESIGN, A, FOLDS, np.full(len(scores), 12.0))
 
 
 def test_auroc_agrees_with_scikit_learn_ties_included() -> None:
@@ -69,7 +69,8 @@ def test_intervals_cover_the_separation_of_other_scenarios(effect: float, power:
         x = rng.normal(size=(2 * n, n_layers, d)) * sd + is_a[:, None, None] * shift
         x += np.tile(rng.normal(size=(n, n_layers, d)) * sd, (2, 1, 1))
         scores = held_out_scores(design, centre(x), contrast, folds)
-        found.append(measure_separation(scores, x, design, contrast, folds))
+        dimensions = np.full(n_layers, (sd**2).sum() ** 2 / (sd**4).sum())
+        found.append(measure_separation(scores, x, design, contrast, folds, dimensions))
         truth += [new_prompts(x[:, layer], is_a, folds, shift, sd) for layer in range(n_layers)]
     for name, value in zip(
         ("d_prime_interval", "auroc_interval"), np.mean(truth, axis=0), strict=True
@@ -93,6 +94,25 @@ def new_prompts(
     spread = np.mean(variance) + (np.var(here) + np.var(there)) / 2
     apart = np.subtract.outer(here, there) / np.sqrt(np.add.outer(variance, variance))
     return (np.mean(here) - np.mean(there)) / np.sqrt(spread), norm.cdf(apart).mean()
+
+
+def test_an_interval_leaves_zero_out_in_five_percent_of_noise_and_never_lies_below() -> None:
+    n, n_layers, d = 12, 400, 48
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    contrast, folds = contrast_against(design, "a", "n"), scenario_folds(design)
+    x = np.random.default_rng(6).normal(size=(2 * n, n_layers, d))
+    found = measure_separation(
+        held_out_scores(design, x, contrast, folds),
+        x,
+        design,
+        contrast,
+        folds,
+        np.full(n_layers, 48.0),
+    )
+    for least, (low, high) in ((0, found.d_prime_interval), (0.5, found.auroc_interval)):
+        assert 0.03 < (low > least).mean() < 0.07
+        assert (high >= least).all()
+    np.testing.assert_array_equal(found.d_prime_interval[0] > 0, found.auroc_interval[0] > 0.5)
 
 
 def test_classes_that_are_apart_have_an_interval_that_ends_at_one() -> None:
