@@ -105,6 +105,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world.end_all()
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Activations of a tiny model, which stays installed and warm for the tests of a file."""
+    from tests.support.tiny_results import tiny_results
+
+    with tiny_results(tmp_path_factory.mktemp("tiny")) as results:
+        yield results
+
+
 @pytest.fixture
 def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
     return Typed(capsys)

@@ -110,9 +110,7 @@ def test_odd_addresses_are_ignored(page: str, parameter: str, value: str, result
     open_page(page, **{parameter: value})
 
 
-def test_choices_come_from_the_address(
-    prompts: Path, model: Path, started: list[RunConfig]
-) -> None:
+def test_choices_come_by_the_address(prompts: Path, model: Path, started: list[RunConfig]) -> None:
     app = open_page(
         "extract",
         models=[str(model)],

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,40 +17,26 @@ from tests.support.axe import violations
 from tests.support.planted import plant_grid
 from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.server import Server, serving
-from tests.support.tiny_results import tiny_results
+from tests.support.stand_in_world import wait_for
 from tests.support.visitor import Visitor
 
 WORK_MS = 90_000
 
 
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WORK_MS / 1000
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def held(results: Path, run_id: str) -> int:
     """The process that works the run off, stopped as soon as it does."""
-    until(lambda: read_run(results, run_id).state == "running")
+    wait_for(lambda: read_run(results, run_id).state == "running")
     worker = RunDirectory(ResultsRoot(results).run_dir(run_id)).status().worker
     assert worker is not None
     os.kill(worker.pid, signal.SIGSTOP)
     return worker.pid
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Activations of a tiny model."""
-    with tiny_results(tmp_path_factory.mktemp("causes")) as results:
-        yield results
-
-
 @pytest.fixture
-def server(made: Path, tmp_path: Path, visit: Callable[..., Visitor]) -> Iterator[Server]:
+def server(tiny: Path, tmp_path: Path, visit: Callable[..., Visitor]) -> Iterator[Server]:
     """A server on a copy of them; windows close before it ends."""
     del visit
-    with serving(shutil.copytree(made, tmp_path / "results"), tmp_path / "server.log") as started:
+    with serving(shutil.copytree(tiny, tmp_path / "results"), tmp_path / "server.log") as started:
         yield started
 
 
@@ -85,10 +70,10 @@ def test_a_direction_is_steered_and_resumed(server: Server, visit: Callable[...,
     assert read_run(server.results, run_id).state == "cancelled"
     assert violations(page) == []
     resume.click()
-    until(lambda: read_run(server.results, run_id).state != "cancelled")
+    wait_for(lambda: read_run(server.results, run_id).state != "cancelled")
     # It goes on without a window, and a later one shows its result.
     page.close()
-    until(lambda: read_run(server.results, run_id).state == "finished")
+    wait_for(lambda: read_run(server.results, run_id).state == "finished")
     third = visit()
     page = third.open(f"{server.url}/causes")
     expect(page.get_by_text("nats a token; 95 % of 100 random directions")).to_be_visible()

@@ -141,9 +141,7 @@ def test_a_run_goes_on_while_its_server_is_gone_and_two_tabs_see_one_run(
         assert [run.id for run in list_runs(results)] == [run_id]
 
 
-def test_three_runs_wait_for_their_turn(
-    server: Server, visit: Visit, hold: Callable[[int], None]
-) -> None:
+def test_three_runs_take_turns(server: Server, visit: Visit, hold: Callable[[int], None]) -> None:
     page = visit().page
     ids = [start(page, server, "&emotions=anger")]
     until(lambda: state(server.results, ids[0]) != "pending", "the first is at work")

@@ -11,18 +11,13 @@ from transformers import AutoTokenizer
 from emoact import read_all
 from emoact.causes.ablation import Ablations, Means, Part
 from emoact.schema import ExtractionOptions
-from tests.support.brute_force import PROJECTIONS, ablated
+from tests.support.brute_force import PROJECTIONS, TEXTS, ablated
 from tests.support.families import tiny_config
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny, seeded_model, texts_of
 from tests.support.tiny_results import shipped, tiny_results
 from tests.support.typed import Typed
 
-TEXTS = (
-    "Thank you for the soup that you left at our door.",
-    "Rain fell.",
-    "You kept the keys again, and nobody could get in.",
-)
 N_HEADS, D_HEAD, READ = 4, 8, 2
 LABELS = ("anger", "neutral")
 WORDS = (7, 300)

@@ -76,9 +76,7 @@ def test_it_is_computed_saved_and_read(saved: SavedAnalysis, results: Path) -> N
     assert written == list(found["largest"])
 
 
-def test_it_is_in_the_document_of_the_command(
-    saved: SavedAnalysis, results: Path, typed: Typed
-) -> None:
+def test_the_command_s_document_has_it(saved: SavedAnalysis, results: Path, typed: Typed) -> None:
     words = ["analyze", "show", saved.id, "--results", str(results), "--json"]
     rows = typed(*words).json["headline"]
     assert [row["above_half"] for row in rows] == [row["accuracy"] > 0.5 for row in rows]

@@ -30,7 +30,7 @@ from emoact.store.unit import Unit
 from tests.support.numpy_engine import numpy_engine
 from tests.support.pages import choices, open_page
 from tests.support.pages import words as page_words
-from tests.support.stand_in_world import EMOTIONS, World, words
+from tests.support.stand_in_world import EMOTIONS, World, extract, files
 from tests.support.typed import Typed
 
 WORKER = (sys.executable, "-P", "-m", "tests.contract.test_add_a_store")
@@ -110,14 +110,6 @@ def extracted(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     world.model()
     assert main(extract(world, "--store", "npz")) == 0
     return world
-
-
-def extract(world: World, *more: str) -> list[str]:
-    return words(world, world.path / "models" / "tiny", *more)
-
-
-def files(world: World) -> list[Path]:
-    return sorted(world.results.glob("activations/*/*"))
 
 
 def test_a_run_writes_it_and_records_it(extracted: World) -> None:

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from tests.support.tiny_models import (
     seeded_model,
     texts_of,
 )
-from tests.support.tiny_results import TEXTS, tiny_results
+from tests.support.tiny_results import TEXTS
 from tests.support.typed import Typed
 
 COMMANDS = (
@@ -37,16 +37,9 @@ COMMANDS = (
 )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Activations of a tiny model."""
-    with tiny_results(tmp_path_factory.mktemp("bad")) as results:
-        yield results
-
-
 @pytest.fixture
-def results(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "results")
+def results(tiny: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny, tmp_path / "results")
 
 
 def refused(
@@ -102,11 +95,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("command", WRONG, ids=lambda command: command[0])
-def test_wrong_requests_are_refused(made: Path, command: tuple[str, ...], typed: Typed) -> None:
-    before = sorted((made / "runs").iterdir())
+def test_wrong_requests_are_refused(tiny: Path, command: tuple[str, ...], typed: Typed) -> None:
+    before = sorted((tiny / "runs").iterdir())
     for words, message in WRONG[command].items():
-        refused(typed, made, message, [(*command, *shlex.split(words))])
-    assert sorted((made / "runs").iterdir()) == before
+        refused(typed, tiny, message, [(*command, *shlex.split(words))])
+    assert sorted((tiny / "runs").iterdir()) == before
 
 
 def test_files_of_another_model_are_refused(
@@ -142,9 +135,9 @@ def test_files_of_another_policy_or_processing_are_refused(
     assert sorted((results / "runs").iterdir()) == before
 
 
-def test_two_widths_are_refused(made: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_widths_are_refused(tiny: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Unit, "d_model", property(lambda unit: 16 * len(unit.emotion)))
-    refused(typed, made, "neutral has 3 layers of width 112")
+    refused(typed, tiny, "neutral has 3 layers of width 112")
 
 
 def test_a_text_longer_than_the_context_is_refused(results: Path, typed: Typed) -> None:
@@ -196,9 +189,9 @@ def test_a_dose_at_which_the_model_breaks_has_no_verdict(results: Path, typed: T
     assert said in found["sentences"]
 
 
-def test_pooled_files_are_not_steered(made: Path, tmp_path: Path, typed: Typed) -> None:
+def test_pooled_files_are_not_steered(tiny: Path, tmp_path: Path, typed: Typed) -> None:
     results = tmp_path / "results"
-    for path in made.glob("activations/*/*.pkl"):
+    for path in tiny.glob("activations/*/*.pkl"):
         name = path.name.replace(".pkl", ".pooled.zarr.zip")
         convert(path, to="pooled", out=results / "activations" / path.parent.name / name)
     heads, _, _, steer = COMMANDS

@@ -128,10 +128,6 @@ def compared(
     return pairs
 
 
-def root_mean_square(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(values**2)))
-
-
 def test_real_models_are_changed_as_by_plain_hooks(both: tuple[BridgeEngine, Any]) -> None:
     engine, plain = both
     texts = texts_of(engine, TEXTS, WORDS)
@@ -155,7 +151,7 @@ def test_real_models_are_changed_as_by_plain_hooks(both: tuple[BridgeEngine, Any
         for kind, rows in kinds.items():
             largest = float(np.abs(rows[:, 0] - rows[:, 1]).max())
             true = found["float64"][kind][:, 1]
-            ours, theirs = (root_mean_square(rows[:, side] - true) for side in (0, 1))
+            ours, theirs = (float(np.sqrt(np.mean((rows[:, side] - true) ** 2))) for side in (0, 1))
             print(f"{precision} {kind}: {largest:.1e}, from float64 {ours:.1e} {theirs:.1e}")
             if precision == "float32" and kind not in ("mean", "projection"):
                 assert ours <= ROUNDING * theirs, kind

@@ -1,7 +1,6 @@
 """A run that writes compact files: recorded, resumed, checked, shown, and apart from pickles."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from emoact.report.making import make_report
 from emoact.store.compact.pooled import pool_unit, poolings_of
 from tests.support.pages import choices, open_page
 from tests.support.pages import words as page_words
-from tests.support.stand_in_world import EMOTIONS, World, saved_arrays, words
+from tests.support.stand_in_world import EMOTIONS, World, extract, files, saved_arrays
 from tests.support.typed import Typed
 
 
@@ -19,14 +18,6 @@ from tests.support.typed import Typed
 def world(world: World) -> World:
     world.model()
     return world
-
-
-def extract(world: World, *more: str) -> list[str]:
-    return words(world, world.path / "models" / "tiny", *more)
-
-
-def files(world: World) -> list[Path]:
-    return sorted(world.results.glob("activations/*/*"))
 
 
 def test_a_compact_run_holds_what_a_pickle_run_holds_and_the_commands_take_it(

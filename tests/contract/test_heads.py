@@ -20,7 +20,7 @@ from tests.support.families import FAMILIES, Family
 from tests.support.pages import ROOT, click, figure, open_page, words
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
-from tests.support.tiny_results import FOLDER, TEXTS, shipped, tiny_results
+from tests.support.tiny_results import FOLDER, TEXTS, shipped
 from tests.support.typed import Typed
 
 LAYER = 2
@@ -144,18 +144,12 @@ def test_a_model_whose_heads_do_not_sum_is_refused_with_the_gap(tmp_path: Path) 
         collect_terms(engine, engine.tokenise(TEXTS), Target(layer=LAYER))
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with tiny_results(tmp_path_factory.mktemp("heads")) as folder:
-        yield folder
-
-
 ASKED = ("heads", "--model", FOLDER, "--emotion", "anger")
 FEW = ("--permutations", "19")
 
 
-def test_the_command_s_sum_is_the_norm_of_the_direction(results: Path, typed: Typed) -> None:
-    asked = [*ASKED, "--layer", "2", "--results", str(results), *FEW, "--json"]
+def test_the_command_s_sum_is_the_norm_of_the_direction(tiny: Path, typed: Typed) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(tiny), *FEW, "--json"]
     found = typed(*asked).json
     assert found["target"] == {"site": "resid_pre", "layer": 2, "pooling": "mean_content"}
     contrasts = [component["contrast"] for component in found["components"]]
@@ -177,12 +171,12 @@ def test_the_command_s_sum_is_the_norm_of_the_direction(results: Path, typed: Ty
     assert "started" not in again.err
 
 
-def test_a_sentence_is_taken_apart_token_by_token(results: Path, typed: Typed) -> None:
-    asked = [*ASKED, "--layer", "2", "--results", str(results), "--json"]
+def test_a_sentence_is_taken_apart_token_by_token(tiny: Path, typed: Typed) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(tiny), "--json"]
     found = typed(*asked, "--text", TEXTS[1]).json
     values = np.array([each["contributions"] for each in found["components"]])
     # The oracle reads each head of the plain model, as a mean over the positions of the text.
-    plain = hugging_face(next(results.parent.glob("hub-home/hub/*/snapshots/*")))
+    plain = hugging_face(next(tiny.parent.glob("hub-home/hub/*/snapshots/*")))
     from transformers import AutoTokenizer
 
     snapshot = plain.config.name_or_path
@@ -190,7 +184,7 @@ def test_a_sentence_is_taken_apart_token_by_token(results: Path, typed: Typed) -
     ids = [tokenizer.bos_token_id, *tokenizer(TEXTS[1])["input_ids"]]
     means = []
     for emotion in ("anger", "neutral"):
-        unit = read(results / "activations" / FOLDER / f"activations_{emotion}.pkl")
+        unit = read(tiny / "activations" / FOLDER / f"activations_{emotion}.pkl")
         rows = [row[1:].mean(axis=0, dtype=np.float64) for row in unit.residual_stream[2]]
         means.append(np.mean(rows, axis=0))
     direction = (means[0] - means[1]) / np.linalg.norm(means[0] - means[1])
@@ -209,12 +203,12 @@ def test_a_sentence_is_taken_apart_token_by_token(results: Path, typed: Typed) -
     assert kept["projection"][at] == pytest.approx(stream[1:].mean(axis=0) @ direction, rel=1e-5)
 
 
-def test_a_prompt_is_taken_apart_by_token(results: Path, tmp_path: Path, typed: Typed) -> None:
-    asked = [*ASKED, "--layer", "2", "--results", str(results)]
+def test_a_prompt_is_taken_apart_by_token(tiny: Path, tmp_path: Path, typed: Typed) -> None:
+    asked = [*ASKED, "--layer", "2", "--results", str(tiny)]
     typed(*asked, *FEW)
     assert "Name it with --text" in typed(*asked, "--by", "token", code=2).err
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMOACT_RESULTS", str(results))
+        patch.setenv("EMOACT_RESULTS", str(tiny))
         patch.chdir(ROOT)
         app = open_page("heads", view="tokens")
         app.selectbox(key="heads-prompt").set_value("anger: anger-1").run()

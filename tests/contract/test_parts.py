@@ -175,16 +175,13 @@ def test_two_divisions_or_kinds_are_refused(world: World, monkeypatch: pytest.Mo
     with pytest.raises(FileRefusedError, match="parts of 2 and of 3"):
         emoact.read(first.with_name("activations_anger.pkl"))
     stray.unlink()
-    other = config_of(world, 6, results=world.path / "other", options=mlp_alone())
+    options = ExtractionOptions(sites=("mlp_out",))
+    other = config_of(world, 6, results=world.path / "other", options=options)
     run(other)
     (foreign,) = (world.path / "other").glob("activations/*/activations_anger.part-2-of-2.pkl")
     first.with_name(foreign.name).write_bytes(foreign.read_bytes())
     with pytest.raises(FileRefusedError, match="differ in sites"):
         emoact.read(first.with_name("activations_anger.pkl"))
-
-
-def mlp_alone() -> ExtractionOptions:
-    return ExtractionOptions(sites=("mlp_out",))
 
 
 def test_pages_norms_and_report_show_parts_as_one_file(

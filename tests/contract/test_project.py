@@ -19,7 +19,7 @@ from emoact.schema import ExtractionOptions
 from emoact.store.reading import read
 from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
-from tests.support.tiny_results import FOLDER, TEXTS, tiny_results
+from tests.support.tiny_results import FOLDER, TEXTS
 from tests.support.typed import Typed
 
 LAYER = 2
@@ -32,12 +32,6 @@ NORMS = {
     "llama": "model.norm",
     "gemma3_text": "model.norm",
 }
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with tiny_results(tmp_path_factory.mktemp("project")) as folder:
-        yield folder
 
 
 class Plain:
@@ -95,10 +89,10 @@ def test_the_ends_of_a_direction_equal_plain_hugging_face(kind: str, tmp_path: P
         ends_of(engine, vectors[:, :5], 7)
 
 
-def test_tokens_are_named_and_chance_does_as_much(results: Path, typed: Typed) -> None:
-    asked = ["lens", *DIRECTION, "--results", str(results), "--random", "40", "--top", "4"]
+def test_tokens_are_named_and_chance_does_as_much(tiny: Path, typed: Typed) -> None:
+    asked = ["lens", *DIRECTION, "--results", str(tiny), "--random", "40", "--top", "4"]
     found = typed(*asked, "--json").json
-    plain = Plain(results)
+    plain = Plain(tiny)
     expected = plain_logits(plain.model, "model.norm", plain.direction)
     assert found["direction_norm"] == pytest.approx(np.linalg.norm(plain.direction), rel=1e-5)
     raised = [row for row in found["tokens"] if row["side"] == "raised"]
@@ -112,9 +106,9 @@ def test_tokens_are_named_and_chance_does_as_much(results: Path, typed: Typed) -
     assert 0 < found["p_raised"] <= 1
 
 
-def test_prompts_and_tokens_rank_as_by_hugging_face(results: Path, typed: Typed) -> None:
-    found = typed(*ASKED, "--results", results, "--top", "4", "--json").json
-    every = plain_projections(results, TEXTS)
+def test_prompts_and_tokens_rank_as_by_hugging_face(tiny: Path, typed: Typed) -> None:
+    found = typed(*ASKED, "--results", tiny, "--top", "4", "--json").json
+    every = plain_projections(tiny, TEXTS)
     flat = np.sort(np.concatenate([own[1:] for own in every]))[::-1]
     for side, expected in (("most", flat[:4]), ("least", flat[::-1][:4])):
         rows = [row for row in found["tokens"] if row["side"] == side]
@@ -128,10 +122,10 @@ def test_prompts_and_tokens_rank_as_by_hugging_face(results: Path, typed: Typed)
     assert "project most on the direction of anger" in found["sentences"][0]
 
 
-def test_a_sentence_is_followed_token_by_token(results: Path, typed: Typed) -> None:
+def test_a_sentence_is_followed_token_by_token(tiny: Path, typed: Typed) -> None:
     text = "How dare you break the plate."
-    found = typed(*ASKED, "--results", results, "--text", text, "--json").json
-    expected, *saved = plain_projections(results, [text, *TEXTS])
+    found = typed(*ASKED, "--results", tiny, "--text", text, "--json").json
+    expected, *saved = plain_projections(tiny, [text, *TEXTS])
     along = [row["projection"] for row in found["tokens"]]
     assert along == pytest.approx(expected, abs=1e-4)
     assert found["projection"] == pytest.approx(expected[1:].mean(), abs=1e-4)
@@ -144,12 +138,12 @@ def test_a_sentence_is_followed_token_by_token(results: Path, typed: Typed) -> N
     assert [row["part"] for row in found["tokens"]][:2] == ["template", "text"]
 
 
-def test_a_file_is_read_passage_by_passage(results: Path, tmp_path: Path, typed: Typed) -> None:
+def test_a_file_is_read_passage_by_passage(tiny: Path, tmp_path: Path, typed: Typed) -> None:
     texts = ["You broke the cup.", "The bus leaves at ten.", "How dare you."]
     (tmp_path / "book.txt").write_text("\n\n".join(texts))
-    asked = [*ASKED, "--results", str(results), "--file", str(tmp_path / "book.txt")]
+    asked = [*ASKED, "--results", str(tiny), "--file", str(tmp_path / "book.txt")]
     found = typed(*asked, "--top", "3", "--json").json
-    every = plain_projections(results, texts)
+    every = plain_projections(tiny, texts)
     assert found["n_passages"] == 3
     assert found["n_tokens"] == sum(len(own) - 1 for own in every)
     flat = np.concatenate([own[1:] for own in every])
@@ -164,10 +158,10 @@ def test_a_file_is_read_passage_by_passage(results: Path, tmp_path: Path, typed:
     assert typed(*asked, "--top", "3", "--json").json == found
 
 
-def test_another_width_is_refused_with_both(results: Path, tmp_path: Path, typed: Typed) -> None:
+def test_another_width_is_refused_with_both(tiny: Path, tmp_path: Path, typed: Typed) -> None:
     from tests.support.planted import plant_grid
 
-    copied = shutil.copytree(results, tmp_path / "results")
+    copied = shutil.copytree(tiny, tmp_path / "results")
     plant_grid(copied, ["gpt2"], ["neutral"], n_samples=3)
     (other,) = copied.glob("activations/gpt2/*")
     shutil.copy(other, copied / "activations" / FOLDER / "activations_neutral.pkl")

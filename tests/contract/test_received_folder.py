@@ -92,9 +92,7 @@ def test_an_analysis_that_is_shown_does_not_act_on_the_terminal(
         printed(capsys, *words, *where)
 
 
-def test_a_log_does_not_act_on_the_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_acts_on_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     directory = make_run(tmp_path, "foreign")
     lines = "one" + ACTS.replace("\n", "") + "\n\x1b[31mtwo\x1b[0m\nthree\x9b2J\n\ud800\n"
     directory.log_path.write_bytes(lines.encode(errors="surrogatepass"))
@@ -221,9 +219,7 @@ def test_a_bad_record_costs_itself_and_is_put_right(tmp_path: Path) -> None:
     assert not other.pull()
 
 
-def test_a_received_run_joins_no_cluster_unasked(
-    world: World, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_received_run_joins_no_cluster(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     for name, address in (("received", "evil.example:6379"), ("found", "auto")):
         make_run(
             world.results,

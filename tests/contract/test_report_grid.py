@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-import emoact
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 from tests.support.tiny_models import TWINS, save_twin
 
@@ -132,17 +131,3 @@ def test_full_size_models_equal_hugging_face(results: Path, home: Path, model: s
     # Parity as the contract defines it: float32 noise, measured on the same prompts.
     assert largest <= max(1e-5, 3 * rounding), (largest, rounding)
     assert rounding < 1e-4
-
-
-def test_the_safe_reader_gives_what_pickle_gives(results: Path) -> None:
-    for model in REPORT:
-        unit = emoact.read(results / "activations" / model / "activations_neutral.pkl")
-        saved = _load(results, model, "neutral")
-        for layer in range(12):
-            for sample in range(50):
-                np.testing.assert_array_equal(
-                    unit.residual_stream[layer][sample], saved["residual_stream"][layer][sample]
-                )
-                np.testing.assert_array_equal(
-                    unit.mlp_output[layer][sample], saved["mlp_output"][layer][sample]
-                )

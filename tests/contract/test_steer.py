@@ -17,18 +17,13 @@ from emoact.causes.steering import split_scenarios
 from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
 from emoact.schema import ExtractionOptions, Generation, Processing
-from tests.support.brute_force import log_probs, steered_logits
+from tests.support.brute_force import TEXTS, log_probs, steered_logits
 from tests.support.families import tiny_config
 from tests.support.reference import hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny, seeded_model, small_tokenizer, texts_of
 from tests.support.tiny_results import shipped, tiny_results
 from tests.support.typed import Typed
 
-TEXTS = (
-    "Thank you for the soup that you left at our door.",
-    "Rain fell.",
-    "You kept the keys again, and nobody could get in.",
-)
 LAYER, N_SCENARIOS = 1, 10
 
 

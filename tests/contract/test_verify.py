@@ -109,10 +109,6 @@ def test_every_truncation_and_every_extra_byte_is_found(results: Path) -> None:
     assert "size_mismatch" in _codes(results)
 
 
-def _lose(results: Path) -> None:
-    _file(results).unlink()
-
-
 def _swap(results: Path) -> None:
     one, other = _file(results, "joy"), _file(results, "fear")
     content = one.read_bytes()
@@ -138,7 +134,7 @@ def _replace_by_pipe(results: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
-        (_lose, "file_missing"),
+        (lambda results: _file(results).unlink(), "file_missing"),
         (_replace_by_pipe, "size_mismatch"),
         (_swap, "size_mismatch"),
         (_tear_manifest, "manifest_damaged"),

@@ -6,7 +6,6 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +29,8 @@ from emoact.jobs.views import RunView
 from emoact.models import hosts
 from emoact.models.alike import request_alike
 from emoact.store.layout import ResultsRoot
-from tests.support.tiny_results import FOLDER, tiny_results
+from tests.support.stand_in_world import wait_for
+from tests.support.tiny_results import FOLDER
 
 LONGEST_S = 120.0
 
@@ -62,23 +62,9 @@ def steering(results: Path) -> Prepared:
 ASKED = {"heads": heads, "ablate": ablations, "steer": steering}
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Activations of a tiny model."""
-    with tiny_results(tmp_path_factory.mktemp("causes")) as results:
-        yield results
-
-
 @pytest.fixture
-def results(made: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(made, tmp_path / "results")
-
-
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LONGEST_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def results(tiny: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(tiny, tmp_path / "results")
 
 
 def view(asked: Prepared) -> RunView:
@@ -108,7 +94,7 @@ def check_resumed(asked: Prepared, undisturbed: Path) -> None:
     """What a resumed run has made equals the result of a run without a disturbance."""
     results, before = Path(asked.config.results), parts_of(Path(asked.config.results))
     control.resume(results, asked.config.run_id)
-    until(lambda: not view(asked).summary.active)
+    wait_for(lambda: not view(asked).summary.active)
     assert view(asked).state == "finished", view(asked)
     # Must not happen: a part that was on disk is computed again, or something half done stays.
     assert {name: at for name, at in parts_of(results).items() if name in before} == before
@@ -120,35 +106,35 @@ def check_resumed(asked: Prepared, undisturbed: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["steer", "heads", "ablate"])
-def test_a_killed_host_is_told(results: Path, made: Path, tmp_path: Path, kind: str) -> None:
+def test_a_killed_host_is_told(results: Path, tiny: Path, tmp_path: Path, kind: str) -> None:
     hosts.leave_others()
     asked = ASKED[kind](results)
     launch.start(asked.config)
-    until(lambda: begun(asked))
+    wait_for(lambda: begun(asked))
     worker = worker_of(asked)
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
-    until(lambda: not view(asked).summary.active)
+    wait_for(lambda: not view(asked).summary.active)
     assert view(asked).state == "crashed"
     error = view(asked).error
     assert error is not None
     assert "resume" in (error.remedy or "").lower()
     assert ASKED[kind](results).existing is None
-    check_resumed(asked, shutil.copytree(made, tmp_path / "undisturbed"))
+    check_resumed(asked, shutil.copytree(tiny, tmp_path / "undisturbed"))
 
 
 @pytest.mark.parametrize("kind", ["steer", "ablate"])
-def test_a_cancelled_run_keeps_parts(results: Path, made: Path, tmp_path: Path, kind: str) -> None:
+def test_a_cancelled_run_keeps_parts(results: Path, tiny: Path, tmp_path: Path, kind: str) -> None:
     asked = ASKED[kind](results)
     launch.start(asked.config)
     # A host that still loads ends with its run.
-    until(lambda: begun(asked) and view(asked).state != "loading")
+    wait_for(lambda: begun(asked) and view(asked).state != "loading")
     control.cancel(results, asked.config.run_id, wait=True)
-    until(lambda: not view(asked).summary.active)
+    wait_for(lambda: not view(asked).summary.active)
     assert view(asked).state == "cancelled"
     assert ASKED[kind](results).existing is None
     worker = worker_of(asked)
-    check_resumed(asked, shutil.copytree(made, tmp_path / "undisturbed"))
+    check_resumed(asked, shutil.copytree(tiny, tmp_path / "undisturbed"))
     assert worker_of(asked) == worker
 
 
@@ -168,11 +154,11 @@ def host_pids() -> set[int]:
 
 
 def test_a_typed_answer_whose_host_is_killed_is_an_error_and_the_next_one_works(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No host of another process is counted or killed.
     monkeypatch.setenv("EMOACT_CACHE", str(tmp_path / "cache"))
-    units = units_of(ResultsRoot(made), FOLDER)
+    units = units_of(ResultsRoot(tiny), FOLDER)
     request = request_alike(FOLDER, [unit.configuration for unit in units], (SITE,))
     by_emotion = {unit.emotion: unit for unit in units}
     vector = direction_of(by_emotion["anger"], by_emotion["neutral"], Target(layer=1)).vector

@@ -48,10 +48,6 @@ SECONDS = 240
 RUN, OTHER_RUN = "20260131-140500-aaaa", "20260131-140600-bbbb"
 
 
-def _fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
 def _link(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
@@ -86,7 +82,7 @@ were saved. A file of 1 TB in its place is refused by its size.
 """
 
 THINGS: dict[str, Callable[[Path], None]] = {
-    "pipe": _fifo,
+    "pipe": os.mkfifo,
     "device": _link("/dev/zero"),
     "folder": Path.mkdir,
     "link to nothing": _link("nowhere"),

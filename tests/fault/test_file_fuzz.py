@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from emoact.analysis.direction_files import read_directions
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
 from emoact.causes import patterns
@@ -187,12 +188,6 @@ def _read_analysis(path: Path) -> object:
     return found.models, found.tables, found.command
 
 
-def _read_directions(path: Path) -> object:
-    from emoact.analysis.direction_files import read_directions
-
-    return read_directions(path)
-
-
 def _data_set(name: str, text: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         (folder / name).write_text(text)
@@ -243,10 +238,6 @@ def _parquet(folder: Path) -> Path:
 
     pd.DataFrame(ROWS).to_parquet(folder / "a.parquet")
     return folder / "a.parquet"
-
-
-def _read_folders(path: Path) -> object:
-    return [Path(each).is_dir() for each in made_folders(str(path.parent))]
 
 
 def _controls(folder: Path) -> Path:
@@ -303,7 +294,7 @@ TARGETS = {
     "directions": Target(
         _analysis("directions_gpt2_resid_pre.safetensors"),
         damage_safetensors,
-        _read_directions,
+        read_directions,
         (OSError, ValueError),
     ),
     "table": Target(
@@ -345,7 +336,10 @@ TARGETS = {
         (),
     ),
     "folders": Target(
-        _data_set("folders.json", json.dumps(["one", "two", 3])), damage_json, _read_folders, ()
+        _data_set("folders.json", json.dumps(["one", "two", 3])),
+        damage_json,
+        lambda path: [Path(each).is_dir() for each in made_folders(str(path.parent))],
+        (),
     ),
     "parquet": Target(_parquet, damage_bytes, read_prompts, tries=2),
     "controls": Target(_controls, damage_safetensors, damage_of, _CONTROLS),

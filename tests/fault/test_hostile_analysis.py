@@ -26,8 +26,7 @@ from emoact.cli import main
 from emoact.decode import sealed, unsealed
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.report.making import make_report
-from emoact.sites import SiteName
-from emoact.store.controls import ControlSettings, UnitControls, damage_of
+from emoact.store.controls import UnitControls, damage_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
 from emoact.views import catalogue, direction_answer
@@ -39,7 +38,13 @@ from emoact.views.view import View
 from tests.support.json_damage import change_document
 from tests.support.pages import open_page
 from tests.support.planted_analysis import plant_analysis
-from tests.support.planted_scenarios import FAST, LABELS, plant_scenarios
+from tests.support.planted_scenarios import (
+    FAST,
+    LABELS,
+    control_vectors,
+    plant_controls,
+    plant_scenarios,
+)
 
 JUNK: dict[str, tuple[Any, ...]] = {
     "f": (np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0, -1.0, 5e-324),
@@ -243,21 +248,10 @@ def test_emotions_without_a_file_are_refused() -> None:
         InputFile(folder="gpt2", emotion="a", model="m", file="a.pkl", size=1, sha256="0")
 
 
-SETTINGS = ControlSettings(
-    sites=("resid_pre", "mlp_out"), pooling="mean_content", n_shuffles=1, seed=0
-)
-
-
-def vectors(controls: UnitControls, seed: int = 0) -> dict[SiteName, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {site: rng.normal(size=n).astype("f4") for site, n in controls.shapes.items()}
-
-
 @pytest.fixture
 def controls(tmp_path: Path) -> UnitControls:
-    (path,) = plant_scenarios(tmp_path, emotions=("anger",), n=4)
-    found = UnitControls(root=ResultsRoot(tmp_path), unit=read(path), settings=SETTINGS)
-    found.write("contextless", vectors(found))
+    found = plant_controls(tmp_path)
+    found.write("contextless", control_vectors(found))
     return found
 
 
@@ -307,7 +301,7 @@ def test_a_foreign_header_of_controls_is_refused(controls: UnitControls, name: s
     except FileRefusedError:
         return
     # The reader takes sizes from the unit; what it returns is what was written.
-    for site, values in vectors(controls).items():
+    for site, values in control_vectors(controls).items():
         np.testing.assert_array_equal(found[site], values)
 
 
@@ -341,7 +335,7 @@ def test_controls_outside_are_neither_read_nor_made(controls: UnitControls, tmp_
     assert "leads out of the results folder" in finding.message
     for use_it in (
         lambda: controls.read("contextless"),
-        lambda: controls.write("shuffle-000", vectors(controls)),
+        lambda: controls.write("shuffle-000", control_vectors(controls)),
     ):
         with pytest.raises(EmoactError, match="leads out of the results folder"):
             use_it()
@@ -359,7 +353,7 @@ def test_controls_of_any_content_are_compared_or_named(every: bool, tmp_path: Pa
         unit = read(tmp_path / "activations" / "gpt2" / name)
         made.append(UnitControls(root=root, unit=unit, settings=control_settings(settings)))
         for number, each in enumerate(made[-1].settings.names):
-            made[-1].write(each, vectors(made[-1], number))
+            made[-1].write(each, control_vectors(made[-1], number))
     for junk in (np.nan, 3e38, np.inf, -3e38, 1e-45, 0.0)[: None if every else 2]:
         for each in ("contextless", "shuffle-000"):
             made[0].write(

@@ -38,10 +38,6 @@ def _prompts(**fields: Any) -> Callable[[Unit], object]:
     return change
 
 
-def _metadata(**fields: Any) -> Callable[[Unit], object]:
-    return lambda unit: unit["metadata"].update(fields)
-
-
 def _provenance(**fields: Any) -> Callable[[Unit], object]:
     return lambda unit: unit["metadata"]["provenance"].update(fields)
 
@@ -79,7 +75,7 @@ HOSTILE: dict[str, Callable[[Unit], object]] = {
     "scenarios of lists": _prompts(scenario_id=lambda n: [n]),
     "scenarios of the first": _prompts(scenario_id=lambda n: f"s{n}"),
     "subsets of numbers": _prompts(subset=lambda n: n),
-    "no provenance": _metadata(provenance=None),
+    "no provenance": lambda unit: unit["metadata"].update(provenance=None),
     "another revision": _provenance(revision="b" * 40),
     "a revision of a list": _provenance(revision=[1]),
     "a BOS of a list": _provenance(bos=[[1]]),

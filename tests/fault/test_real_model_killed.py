@@ -61,7 +61,7 @@ def test_a_killed_run_of_the_real_model_resumes_to_identical_files(world: World)
     undisturbed = world.path / "undisturbed"
     again = ExtractRequest(models=("smollm2-135m",), dataset=world.dataset, results=undisturbed)
     other = launch.start(prepare(again)).run_id
-    _wait_in(undisturbed, other)
+    wait_for(lambda: read_run(undisturbed, other).state == "finished", within_s=120)
 
     for emotion in EMOTIONS:
         ours, theirs = _load(world.results, emotion), _load(undisturbed, emotion)
@@ -73,14 +73,6 @@ def test_a_killed_run_of_the_real_model_resumes_to_identical_files(world: World)
                         ours[key][layer][sample], theirs[key][layer][sample]
                     )
     assert verify_files(world.results).findings == ()
-    _wait_for_summaries(undisturbed)
-
-
-def _wait_for_summaries(results: Path) -> None:
-    """A worker whose run has ended measures the files for the pages."""
-    root = ResultsRoot(results)
+    # A worker whose run has ended measures the files for the pages.
+    root = ResultsRoot(undisturbed)
     wait_for(lambda: all(kept_measures(root, "smollm2-135m", each) for each in EMOTIONS))
-
-
-def _wait_in(results: Path, run_id: str) -> None:
-    wait_for(lambda: read_run(results, run_id).state == "finished", within_s=120)

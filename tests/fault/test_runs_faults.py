@@ -16,7 +16,7 @@ from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from tests.support.fault_runs import run_server
 from tests.support.stand_in_world import EMOTIONS, World, saved_arrays
-from tests.support.strace import Ended, FaultServer, why_not
+from tests.support.strace import FaultServer, why_not
 
 RecordProperty = Callable[[str, object], None]
 NOTHING = ("true",)
@@ -101,15 +101,6 @@ def scene(world: World) -> Scene:
     return Scene(world)
 
 
-def chosen(ended: Ended, every: bool) -> list[tuple[str, int]]:
-    """The calls to disturb: all of them, or some of every kind."""
-    points = ended.points()
-    if every:
-        return points
-    kinds = {name: (name, count) for name, count in points}
-    return [point for turn, point in enumerate(points) if turn % 6 == 0 or point in kinds.values()]
-
-
 def finish(scene: Scene, server: FaultServer) -> None:
     """Resume as a user would, and let the new worker do its work."""
     if scene.world.view("r1").state != "finished":
@@ -127,7 +118,7 @@ def test_a_worker_killed_at_any_system_call_loses_nothing_it_acknowledged(
     assert scene.world.view("r1").state == "finished"
     expected = saved_arrays(scene.world.results)
     assert len(expected) == len(EMOTIONS)
-    points = chosen(undisturbed, every)
+    points = undisturbed.chosen(every, 6)
     assert len(undisturbed.points()) >= 60
     complaints = []
     for name, count in points:
@@ -158,7 +149,7 @@ def test_a_disk_that_fails_under_a_worker_is_told(
     scene: Scene, server: FaultServer, record_property: RecordProperty, every: bool
 ) -> None:
     results = str(scene.world.results)
-    points = chosen(server.fork("work", results, "r1"), every)
+    points = server.fork("work", results, "r1").chosen(every, 6)
     expected = saved_arrays(scene.world.results)
     complaints, tried = [], 0
     for turn, (name, count) in enumerate(points):

@@ -159,12 +159,9 @@ def _undisturbed(scene: Scene, server: WriterServer) -> Outcome:
 
 def _points(scene: Scene, server: WriterServer, every: bool) -> list[tuple[str, int]]:
     """The system calls to disturb: all of them, or some of every kind."""
-    points = _undisturbed(scene, server).points()
-    assert len(points) >= 30
-    if every:
-        return points
-    kinds = {name: (name, count) for name, count in points}
-    return [point for turn, point in enumerate(points) if turn % 3 == 0 or point in kinds.values()]
+    outcome = _undisturbed(scene, server)
+    assert len(outcome.points()) >= 30
+    return outcome.chosen(every, 3)
 
 
 @pytest.mark.parametrize("store", ["pickle", "compact", "pooled"], indirect=True, scope="module")

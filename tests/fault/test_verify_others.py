@@ -9,18 +9,18 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from emoact.analysis.verify import NOT_COVERED, verify_analyses, verify_controls, verify_runs
+from emoact.causes import patterns
 from emoact.causes.saved import save_cause, verify_causes
 from emoact.decode import unsealed
 from emoact.jobs.config import now
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.events import Event
 from emoact.report.making import make_report
-from emoact.store.controls import ControlSettings, UnitControls
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read_all
 from tests.support.planted_analysis import plant_analysis
+from tests.support.planted_heads import plant_patterns
 from tests.support.planted_runs import JOB, plant_job
-from tests.support.planted_scenarios import plant_scenarios
+from tests.support.planted_scenarios import control_vectors, plant_controls, plant_scenarios
 from tests.support.stand_in_world import World
 from tests.support.typed import Typed
 
@@ -92,6 +92,7 @@ def test_a_flipped_bit_of_a_result_about_causes_is_found(tmp_path: Path) -> None
     saved = save_cause(root, "example", {"layer": 3}, {"total": 1.5, "p": [0.25] * 10})
     assert codes(tmp_path) == []
     flips(saved.path, tmp_path, n=60)
+    flips(plant_patterns(tmp_path).path.parent / patterns.FILE, tmp_path, n=40)
 
 
 def test_a_changed_report_is_found_and_a_removed_one_is_not(tmp_path: Path) -> None:
@@ -121,16 +122,8 @@ def test_a_flipped_bit_of_an_analysis_is_found(tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_of_control_extractions_is_found(tmp_path: Path) -> None:
-    plant_scenarios(tmp_path)
-    root = ResultsRoot(tmp_path)
-    settings = ControlSettings(
-        sites=("resid_pre", "mlp_out"), pooling="mean_content", n_shuffles=1, seed=0
-    )
-    unit = next(iter(read_all(tmp_path)))
-    controls = UnitControls(root=root, unit=unit, settings=settings)
-    rng = np.random.default_rng(0)
-    pooled = {site: rng.normal(size=shape).astype("f4") for site, shape in controls.shapes.items()}
-    controls.write("contextless", pooled)
+    controls = plant_controls(tmp_path)
+    controls.write("contextless", control_vectors(controls))
     path = controls.path("contextless")
     assert codes(tmp_path) == []
     data = path.read_bytes()

@@ -9,6 +9,11 @@ import torch
 from emoact.causes.ablation import Part
 from tests.support.reference import blocks_of
 
+TEXTS = (
+    "Thank you for the soup that you left at our door.",
+    "Rain fell.",
+    "You kept the keys again, and nobody could get in.",
+)
 PROJECTIONS = {
     "gpt2": "attn.c_proj",
     "gpt_neo": "attn.attention.out_proj",

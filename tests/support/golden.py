@@ -18,27 +18,14 @@ import pandas as pd
 
 import emoact
 from emoact.cli import main
+from emoact.stats import catalogue
 from tests.support.planted_scenarios import made_up_provenance
 from tests.support.units import contract_metadata
 
 FILES = Path(__file__).parents[1] / "golden"
 _DATA = Path(__file__).parents[2] / "data" / "prompts.jsonl"
 _HEADING = {"en": "### Findings on the activations", "ja": "### 活性に関する所見"}
-TABLES = (
-    "headline",
-    "strength",
-    "stability",
-    "variants",
-    "distances",
-    "probes",
-    "baselines",
-    "pairs",
-    "similarity",
-    "across",
-    "maps",
-    "points",
-    "axes",
-)
+TABLES = tuple(table.name for table in catalogue.TABLES)
 ANALYSES: dict[str, tuple[str, ...]] = {
     "neutral": ("--model", "alpha", "--model", "beta", "--model", "gamma"),
     "grand_mean": (

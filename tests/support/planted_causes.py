@@ -4,8 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from emoact.causes.ablate import AblateSettings
 from emoact.causes.saved import SavedCause, save_cause
+from emoact.causes.steering import SteerSettings
 from emoact.causes.verdict import Cell, effects_of
+from emoact.decode import encode
 from emoact.store.layout import ResultsRoot
 
 DOSES = (-1.0, 1.0, 2.0)
@@ -44,18 +47,11 @@ def plant_steering(
         for layer in (0, 1)
         for dose in DOSES
     ]
-    settings = {
-        "emotions": ["anger", "gratitude"],
-        "layers": [0, 1],
-        "doses": list(DOSES),
-        "control_doses": [1.0],
-        "neutral": "neutral",
-        "pooling": "mean_content",
-        "n_random": 100,
-        "n_shuffled": 20,
-        "n_sentences": None,
-        "seed": 0,
-    }
+    settings = encode(
+        SteerSettings(
+            emotions=("anger", "gratitude"), layers=(0, 1), doses=DOSES, control_doses=(1.0,)
+        )
+    )
     effects = effects_of(cells, neutral="neutral", control_doses=(1.0,), alpha=0.05)
     if earlier:
         effects = [{k: v for k, v in row.items() if k not in LATER} for row in effects]
@@ -86,16 +82,7 @@ def plant_ablations(results: Path) -> SavedCause:
         ("head", 0, "0", 0.0, 0.0),
         ("head", 0, "1", 0.0, 0.0),
     ]
-    settings = {
-        "emotion": "anger",
-        "layer": 2,
-        "parts": ["direction", "mlp", "head"],
-        "at": [],
-        "by": "mean",
-        "neutral": "neutral",
-        "n_sentences": None,
-        "seed": 0,
-    }
+    settings = encode(AblateSettings(emotion="anger", layer=2, parts=("direction", "mlp", "head")))
     found = {
         "model": "gpt2",
         "settings": settings,

@@ -8,6 +8,9 @@ import numpy as np
 
 from emoact.sites import SiteName, saved_sites
 from emoact.stats.settings import AnalysisSettings
+from emoact.store.controls import ControlSettings, UnitControls
+from emoact.store.layout import ResultsRoot
+from emoact.store.reading import read
 from emoact.store.shard import ShardLayout
 from tests.support.units import contract_metadata, write_rows
 
@@ -88,6 +91,20 @@ def _rows(
         return drawn
 
     return rows
+
+
+def plant_controls(results: Path, n_shuffles: int = 1) -> UnitControls:
+    """Where control extractions of a planted file belong; none is written."""
+    (path,) = plant_scenarios(results, emotions=("anger",), n=4)
+    settings = ControlSettings(
+        sites=("resid_pre", "mlp_out"), pooling="mean_content", n_shuffles=n_shuffles, seed=0
+    )
+    return UnitControls(root=ResultsRoot(results), unit=read(path), settings=settings)
+
+
+def control_vectors(controls: UnitControls, seed: int = 0) -> dict[SiteName, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {site: rng.normal(size=n).astype("f4") for site, n in controls.shapes.items()}
 
 
 def made_up_provenance(folder: str) -> dict[str, Any]:

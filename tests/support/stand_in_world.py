@@ -185,3 +185,12 @@ def words(
     """Words of a command that extracts the world's data set."""
     paths = ["--dataset", str(world.dataset), "--results", str(results or world.results)]
     return ["extract", "--model", str(model), *paths, *more]
+
+
+def extract(world: World, *more: str) -> list[str]:
+    """The same with the model `tiny`."""
+    return words(world, world.path / "models" / "tiny", *more)
+
+
+def files(world: World) -> list[Path]:
+    return sorted(world.results.glob("activations/*/*"))

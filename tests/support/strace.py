@@ -30,6 +30,12 @@ class Ended:
     code: int
     trace: str
 
+    def chosen(self, every: bool, each: int) -> list[tuple[str, int]]:
+        """The calls to disturb: all of them, or one in `each` and the last of every kind."""
+        points = self.points()
+        last = dict(points).items()
+        return [p for turn, p in enumerate(points) if every or turn % each == 0 or p in last]
+
     def points(self) -> list[tuple[str, int]]:
         """Every call that changes the disk: its name, and its number among those of that name."""
         seen: Counter[str] = Counter()

@@ -207,9 +207,7 @@ def test_the_view_shows_the_same_figures(folders: tuple[Path, Path], typed: Type
     assert "no activations" in " ".join(typed(*(*words, "--choice", "to=/nowhere")).json["answer"])
 
 
-def test_blocks_give_the_same_figures(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_give_the_same(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = transferred(folders, seed=7)
     seen = list[tuple[int, ...]]()
 

@@ -28,14 +28,11 @@ def joined(results: Path, names: str) -> list[tuple[RunDirectory, RunLock]]:
     return runs
 
 
-def never() -> None:
-    """No cancellation."""
-
-
 def take_turn(directory: RunDirectory, lock: RunLock, slots: int = 1) -> list[int]:
     """The places that a run was told before its turn came."""
     places: list[int] = []
-    wait_for_turn(directory, lock, slots=slots, on_place=places.append, check_cancelled=never)
+    told = places.append
+    wait_for_turn(directory, lock, slots=slots, on_place=told, check_cancelled=lambda: None)
     return places
 
 
@@ -250,7 +247,7 @@ def test_a_place_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         (None, False, True, "cancelled"),
     ],
 )
-def test_the_state_is_derived_from_lock_and_files(
+def test_lock_and_files_give_the_state(
     stated: str | None, held: bool, cancelled: bool, shown: str
 ) -> None:
     assert derive_state(stated, held=held, cancel_requested=cancelled) == shown  # type: ignore[arg-type]

@@ -109,20 +109,6 @@ def test_tables_have_the_columns_and_types_of_the_catalogue(result: AnalysisResu
         assert list(frame) == list(kinds)
 
 
-def test_directions_are_the_plan_s(result: AnalysisResult) -> None:
-    units = {unit.emotion: unit for unit in make_grid({"m0": {}})}
-    expected = units["anger"].sites["mlp_out"].mean(0, dtype=float) - units["neutral"].sites[
-        "mlp_out"
-    ].mean(0, dtype=float)
-    (direction,) = (
-        value
-        for key, value in result.directions.items()
-        if (key.model, key.site, key.emotion, key.kind) == ("m0", "mlp_out", "anger", "plain")
-    )
-    np.testing.assert_allclose(direction, expected, atol=1e-12)
-    assert {key.kind for key in result.directions if key.main} == {"plain"}
-
-
 def test_a_planted_emotion_is_found_only_where_it_is(result: AnalysisResult) -> None:
     for row in rows(result, "strength"):
         assert row.significant == (row.layer > 0), row

@@ -19,7 +19,7 @@ SAMPLE = np.array([[100, 100], [1, 2], [3, 6], [5, 1]], dtype=np.float32)
         ("mean_all", (1, 3), [27.25, 27.25]),
     ],
 )
-def test_pooling_takes_its_positions(
+def test_positions_of_pooling(
     pooling: str, content: tuple[int, int], expected: list[float]
 ) -> None:
     pooled = pool_sample(SAMPLE, pooling=pooling, content=content)  # type: ignore[arg-type]

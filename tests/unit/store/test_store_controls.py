@@ -6,28 +6,16 @@ import pytest
 from safetensors.numpy import load_file
 
 from emoact.errors import FileRefusedError, RequestError
-from emoact.store.controls import ControlSettings, UnitControls
+from emoact.store.controls import UnitControls
 from emoact.store.layout import ResultsRoot
-from emoact.store.reading import read, read_all
+from emoact.store.reading import read_all
 from emoact.store.unit import Unit
-from tests.support.planted_scenarios import plant_scenarios
-
-SETTINGS = ControlSettings(
-    sites=("resid_pre", "mlp_out"), pooling="mean_content", n_shuffles=20, seed=0
-)
+from tests.support.planted_scenarios import control_vectors, plant_controls
 
 
 @pytest.fixture
 def controls(tmp_path: Path) -> UnitControls:
-    (path,) = plant_scenarios(tmp_path, emotions=("anger",), n=4)
-    return UnitControls(root=ResultsRoot(tmp_path), unit=read(path), settings=SETTINGS)
-
-
-def vectors(controls: UnitControls, seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        site: rng.normal(size=shape).astype(np.float32) for site, shape in controls.shapes.items()
-    }
+    return plant_controls(tmp_path, n_shuffles=20)
 
 
 def with_metadata(unit: Unit, **changes: object) -> Unit:
@@ -37,7 +25,7 @@ def with_metadata(unit: Unit, **changes: object) -> Unit:
 def test_what_was_written_is_read_and_no_longer_absent(controls: UnitControls) -> None:
     assert controls.absent() == controls.settings.names
     assert len(controls.settings.names) == 21
-    made = vectors(controls)
+    made = control_vectors(controls)
     controls.write("shuffle-003", made)
     assert set(controls.settings.names) - set(controls.absent()) == {"shuffle-003"}
     found = controls.read("shuffle-003")
@@ -48,7 +36,7 @@ def test_what_was_written_is_read_and_no_longer_absent(controls: UnitControls) -
 
 
 def test_controls_are_no_units(controls: UnitControls) -> None:
-    controls.write("contextless", vectors(controls))
+    controls.write("contextless", control_vectors(controls))
     grid = read_all(controls.root.path)
     assert [unit.emotion for unit in grid.units] == ["anger"]
     assert not grid.problems
@@ -56,7 +44,7 @@ def test_controls_are_no_units(controls: UnitControls) -> None:
 
 @pytest.mark.parametrize("at", [20, -1, None])
 def test_a_damaged_file_is_refused(controls: UnitControls, at: int | None) -> None:
-    controls.write("contextless", vectors(controls))
+    controls.write("contextless", control_vectors(controls))
     path = controls.path("contextless")
     data = bytearray(path.read_bytes())
     if at is None:
@@ -69,8 +57,8 @@ def test_a_damaged_file_is_refused(controls: UnitControls, at: int | None) -> No
 
 
 def test_a_file_of_another_key_is_refused(controls: UnitControls) -> None:
-    other = dataclasses.replace(controls, settings=dataclasses.replace(SETTINGS, seed=1))
-    other.write("contextless", vectors(controls))
+    other = dataclasses.replace(controls, settings=dataclasses.replace(controls.settings, seed=1))
+    other.write("contextless", control_vectors(controls))
     controls.path("contextless").parent.mkdir(parents=True)
     other.path("contextless").rename(controls.path("contextless"))
     with pytest.raises(FileRefusedError, match="not what was written"):
@@ -98,7 +86,9 @@ def test_the_key_names_what_decides_the_vectors(controls: UnitControls) -> None:
             controls, unit=dataclasses.replace(unit, tokens=tuple(reversed(unit.tokens[:-1])))
         ).key,
         *(
-            dataclasses.replace(controls, settings=dataclasses.replace(SETTINGS, **change)).key
+            dataclasses.replace(
+                controls, settings=dataclasses.replace(controls.settings, **change)
+            ).key
             for change in ({"sites": ("resid_pre",)}, {"pooling": "last"}, {"seed": 1})
         ),
     }
@@ -112,7 +102,7 @@ def test_the_key_is_that_of_the_prompts(controls: UnitControls, tmp_path: Path) 
         "dataset": {"source": "copy.csv", "sha256": "a" * 64},
     }
     unit = with_metadata(controls.unit, provenance=provenance, emotion_label="fury")
-    more = dataclasses.replace(SETTINGS, n_shuffles=40)
+    more = dataclasses.replace(controls.settings, n_shuffles=40)
     same = UnitControls(root=ResultsRoot(tmp_path / "other"), unit=unit, settings=more)
     assert same.key == controls.key
 

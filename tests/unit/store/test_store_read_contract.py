@@ -202,9 +202,7 @@ def test_something_else_altogether_is_an_error(value: object) -> None:
         (put("metadata", "content_start", 0), "said_twice"),
     ],
 )
-def test_what_can_be_lived_with_is_a_warning(
-    change: Callable[[Payload], object], code: str
-) -> None:
+def test_what_can_be_lived_with_warns(change: Callable[[Payload], object], code: str) -> None:
     value = changed(change)
     assert codes(value, "error") == set()
     assert code in codes(value, "warning")
@@ -223,9 +221,7 @@ def test_what_can_be_lived_with_is_a_warning(
         (put("metadata", 7, "seven"), "metadata_key"),
     ],
 )
-def test_what_a_reader_should_know_is_a_note(
-    change: Callable[[Payload], object], code: str
-) -> None:
+def test_what_readers_should_know_is_noted(change: Callable[[Payload], object], code: str) -> None:
     value = changed(change)
     assert codes(value, "error") == codes(value, "warning") == set()
     assert code in codes(value, "note")

@@ -38,17 +38,13 @@ def test_units_come_in_the_order_of_folder_and_emotion(tmp_path: Path) -> None:
     assert grid.emotions == ("anger", "neutral")
 
 
-def damage_link(path: Path) -> None:
-    path.symlink_to("/etc/hostname")
-
-
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (lambda path: path.write_bytes(pickle.dumps(payload(), protocol=4)[:700]), "frame"),
     "hostile": (lambda path: path.write_bytes(b"\x80\x04cos\nsystem\n)R."), "os.system"),
     "empty": (lambda path: path.touch(), "empty"),
     "folder": (lambda path: path.mkdir(), "it is a folder"),
     "other": (lambda path: path.write_bytes(pickle.dumps([1])), "no dict"),
-    "link": (damage_link, "leads out of the results folder"),
+    "link": (lambda path: path.symlink_to("/etc/hostname"), "leads out of the results folder"),
 }
 
 

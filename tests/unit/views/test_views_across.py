@@ -181,10 +181,6 @@ def test_four_classes_of_three_models_cannot_show_that_the_same_classes_lie_alik
     assert "cannot be shown with 4 classes and 3 pairs of models: the smallest p is 3/24" in said[1]
 
 
-def whole() -> pd.DataFrame:
-    return pd.DataFrame({"measure": ["cka", "cka_within", "rsa"], "value": [0.8, 0.7, 0.6]})
-
-
 @pytest.mark.parametrize(
     ("score_corr", "said"),
     [
@@ -194,7 +190,8 @@ def whole() -> pd.DataFrame:
     ],
 )
 def test_a_correction_by_almost_nothing_is_no_figure(score_corr: list[float], said: str) -> None:
-    sentence = prompts_sentence(shared().assign(score_corr=score_corr), whole())
+    whole = pd.DataFrame({"measure": ["cka", "cka_within", "rsa"], "value": [0.8, 0.7, 0.6]})
+    sentence = prompts_sentence(shared().assign(score_corr=score_corr), whole)
     assert said in sentence
     assert "need not be about emotion" in sentence
 

@@ -66,13 +66,10 @@ def lines(drawn: Any) -> list[Any]:
     return [trace for trace in drawn.data if trace.fill is None]
 
 
-def bands(drawn: Any) -> list[Any]:
-    return [trace for trace in drawn.data if trace.fill == "toself"]
-
-
 def test_a_line_holds_the_medians_and_a_band_the_quartiles() -> None:
     drawn = norm_figure([row(0, 2.0), row(1, 3.0)])
-    (line,), (band,) = lines(drawn), bands(drawn)
+    (line,) = lines(drawn)
+    (band,) = (trace for trace in drawn.data if trace.fill == "toself")
     assert list(line.x) == [0, 1]
     assert list(line.y) == [2.0, 3.0]
     assert list(band.x) == [0, 1, 1, 0]
