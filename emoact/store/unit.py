@@ -297,6 +297,9 @@ def prompts_of(metadata: Mapping[str, Any], n_samples: int) -> tuple[Mapping[str
     if not isinstance(found, list | tuple) or len(found) != n_samples:
         return None
     prompts = tuple({"text": prompt} if isinstance(prompt, str) else prompt for prompt in found)
-    if all(isinstance(each, Mapping) and isinstance(each.get("text"), str) for each in prompts):
-        return prompts
-    return None
+    for prompt in prompts:
+        if not isinstance(prompt, Mapping) or not isinstance(prompt.get("text"), str):
+            return None
+        if not all(isinstance(name, str) for name in prompt):
+            return None
+    return prompts

@@ -196,6 +196,7 @@ def test_something_else_altogether_is_an_error(value: object) -> None:
         (put("metadata", "save_attention", True), "flag"),
         (put("metadata", "prompts", [{"text": "x"}]), "prompts"),
         (put("metadata", "prompts", [1, 2, 3]), "prompts"),
+        (put("metadata", "prompts", [{"text": "x", 3: "y"}] * 3), "prompts"),
         (put("metadata", "sites", "all"), "sites"),
         (drop("metadata", "provenance", "processing"), "provenance_incomplete"),
         (put("metadata", "provenance", {**PROVENANCE, "model_name": "x"}), "said_twice"),
