@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ from emoact.store.unit import Unit
 
 T = TypeVar("T")
 
+ROUNDS = 3
+"""How often a unit is written and read in each way."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoreResult:
@@ -27,7 +31,7 @@ class StoreResult:
     Attributes:
         n_bytes: Bytes of all files.
         ratio: Bytes of float32 activations for each byte of the files.
-        write_mb_per_s: Megabytes of float32 written in a second, durably; median over the units.
+        write_mb_per_s: Megabytes of float32 written in a second, durably; median of all rounds.
         read_mb_per_s: The same for reading every array.
         open_ms: Opening a file.
         one_ms: One (layer, sample) of a file that was just opened.
@@ -48,40 +52,58 @@ class StoreResult:
 def bench_stores(units: Sequence[Unit]) -> list[StoreResult]:
     """Write and read lossless units in every store and precision, in a folder of its own.
 
+    Every unit is measured in all ways before the next one, so that what slows the machine for a
+    while slows all of them.
+
     Raises:
         EmoactError: The disk is full, or a file cannot be read back.
     """
-    return [
-        _bench(store, precision, units)
+    measured = [
+        _Measured(store=store, precision=precision)
         for store in STORES
         if not isinstance(store, PooledStore)
         for precision in store.precisions
     ]
-
-
-def _bench(store: Store, precision: Precision, units: Sequence[Unit]) -> StoreResult:
-    sizes, floats, errors = [], [], []
-    seconds: dict[str, list[float]] = {"write": [], "open": [], "one": [], "read": []}
     for unit in units:
-        size, error = _measure(store, precision, unit, seconds)
-        sizes.append(size)
-        floats.append(UnitArrays(unit).layout.n_bytes)
-        errors.append(error)
-    rates = {
-        name: statistics.median(size / each / 1e6 for size, each in zip(floats, own, strict=True))
-        for name, own in seconds.items()
-    }
-    return StoreResult(
-        store=store.name,
-        precision=precision,
-        n_bytes=sum(sizes),
-        ratio=sum(floats) / sum(sizes),
-        write_mb_per_s=rates["write"],
-        read_mb_per_s=rates["read"],
-        open_ms=1e3 * statistics.median(seconds["open"]),
-        one_ms=1e3 * statistics.median(seconds["one"]),
-        relative_error=max(errors),
-    )
+        for _ in range(ROUNDS):
+            for one in measured:
+                one.add(unit)
+    return [one.result() for one in measured]
+
+
+@dataclass(kw_only=True)
+class _Measured:
+    store: Store
+    precision: Precision
+    sizes: list[int] = field(default_factory=list)
+    floats: list[int] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, unit: Unit) -> None:
+        size, error = _measure(self.store, self.precision, unit, self.seconds)
+        self.sizes.append(size)
+        self.floats.append(UnitArrays(unit).layout.n_bytes)
+        self.errors.append(error)
+
+    def result(self) -> StoreResult:
+        mb_per_s = {
+            name: statistics.median(
+                n / each / 1e6 for n, each in zip(self.floats, own, strict=True)
+            )
+            for name, own in self.seconds.items()
+        }
+        return StoreResult(
+            store=self.store.name,
+            precision=self.precision,
+            n_bytes=sum(self.sizes) // ROUNDS,
+            ratio=sum(self.floats) / sum(self.sizes),
+            write_mb_per_s=mb_per_s["write"],
+            read_mb_per_s=mb_per_s["read"],
+            open_ms=1e3 * statistics.median(self.seconds["open"]),
+            one_ms=1e3 * statistics.median(self.seconds["one"]),
+            relative_error=max(self.errors),
+        )
 
 
 def _measure(

@@ -24,7 +24,7 @@ ArrayType = Literal["float32", "int32", "int64"]
 CHUNK_BYTES = 8 << 20
 """Largest chunk, unless one row is larger. A reader holds a few of them."""
 _LEVELS = {"whole": 6, "rounded": 5}
-PAGE = 1 << 15
+PAGE = 1 << 16
 """Numbers that the codec packs at once: they stay in the processor's cache."""
 _LARGEST_ROW = 1 << 22
 """Numbers of one row; a row is one position, or one number."""
