@@ -104,8 +104,8 @@ class _Component(_OfLayer):
     head: int | None
     kv_group: int | None
     contrast: float
-    low: float
-    high: float
+    low: Number
+    high: Number
     chance: Number
     p: float
 

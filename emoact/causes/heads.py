@@ -147,8 +147,9 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(saved.found["components"])
-    whole = {name: table[name].astype("Int64") for name in ("layer", "head", "kv_group")}
-    return largest_first(table.assign(**whole), "contrast")
+    types = dict.fromkeys(("layer", "head", "kv_group"), "Int64")
+    types |= dict.fromkeys(("low", "high"), "float64")
+    return largest_first(table.astype(types), "contrast")
 
 
 def layers_of(saved: SavedCause) -> pd.DataFrame:
@@ -199,8 +200,7 @@ def sentences_of(saved: SavedCause) -> list[str]:
         said.append(f"No component adds more than relabelled prompts {corrected}.{less}")
         return said + saved.cautions
     named = [
-        f"{name_of(row)} ({_share(row['contrast'] / total)}, 95 % interval "
-        f"{_share(row['low'] / total)} to {_share(row['high'] / total)})"
+        f"{name_of(row)} ({_share(row['contrast'] / total)}{_interval_words(row, total)})"
         for row in above.head(3).to_dict("records")
     ]
     said.append(
@@ -208,6 +208,13 @@ def sentences_of(saved: SavedCause) -> list[str]:
         f"{ALPHA:g}, corrected for all components), most of all {numbers.listed(named)}.{less}"
     )
     return said + saved.cautions
+
+
+def _interval_words(row: Mapping[Any, Any], total: float) -> str:
+    """The interval of a component as shares; nothing of one scenario, which has none."""
+    if row["low"] is None or row["low"] != row["low"]:
+        return ""
+    return f", 95 % interval {_share(row['low'] / total)} to {_share(row['high'] / total)}"
 
 
 def clear_of(saved: SavedCause) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -122,13 +122,16 @@ def _ask(results: str, view: View[Any], source: Heads, choice: Choice) -> Heads 
     if along is None or view.name == "projections":
         return dataclasses.replace(source, along=along)
     apart = view.name == "tokens"
-    classes = (along.emotion, along.neutral)
     units = [card.unit for card in map(unit_card, own) if card.unit]
+    asked = [unit for unit in units if unit.emotion == along.emotion]
+    if not asked:
+        _say_gone(found["model"])
+        return None
     typed = typed_sentence(
         results,
-        [unit for unit in units if unit.emotion in classes],
+        asked,
         target.sites if apart else (target.site,),
-        offers_prompts=True,
+        prompts=[unit for unit in units if unit.emotion in (along.emotion, along.neutral)],
         along=(along.direction.unit, target.site, target.layer),
         asked_of=f"{choice['result']} {target.layer}",
         apart=apart,
@@ -182,8 +185,7 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
             return None
     units = [card.unit for card in map(unit_card, files_of(results, folder)) if card.unit]
     if not units:
-        gone = RequestError(f"there are no readable files of {folder} any more")
-        error_box(gone, title="A sentence cannot be read as these files were")
+        _say_gone(folder)
         return None
     typed = typed_sentence(results, units[:1], ("pattern",))
     folded(
@@ -192,6 +194,11 @@ def _attention(results: str, source: Heads, choice: Choice) -> Heads | None:
         lambda: _patterns_form(results, folder),
     )
     return None if typed is None else dataclasses.replace(source, typed=typed)
+
+
+def _say_gone(folder: str) -> None:
+    gone = RequestError(f"there are no readable files of {folder} any more")
+    error_box(gone, title="A sentence cannot be read as these files were")
 
 
 def _patterns_form(results: str, folder: str) -> None:

@@ -31,22 +31,22 @@ def typed_sentence(
     units: Sequence[UnitMeasures],
     sites: Sequence[SiteName],
     *,
-    offers_prompts: bool = False,
+    prompts: Sequence[UnitMeasures] = (),
     along: tuple[np.ndarray, SiteName, int] | None = None,
     asked_of: str = "",
     apart: bool = False,
 ) -> Looked | None:
     """Draw the form; what the model of the files answered, or None while there is nothing to show.
 
-    `offers_prompts` lists the saved prompts, from which the sentence can be taken. `asked_of` names
-    the direction of `along`: an answer about another one is not shown, and asked for again while
-    the model is loaded. `along` and `apart` are as in `look_at`.
+    `units` were made alike. The sentence can be taken from the prompts of `prompts`. `asked_of`
+    names the direction of `along`: an answer about another one is not shown, and asked for again
+    while the model is loaded. `along` and `apart` are as in `look_at`.
     """
     request = _model_of(results, units, sites)
     if request is None:
         return None
-    if offers_prompts:
-        _offer_prompts(units)
+    if prompts:
+        _offer_prompts(prompts)
     with (
         st.form("sentence-form", border=False),
         st.container(horizontal=True, vertical_alignment="bottom"),

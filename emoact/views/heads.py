@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,8 @@ _TERMS: Mapping[str, str] = {
     "minus mean over neutral ones, in model units.",
     "head l.h": "head h of layer l, z_h W_O, through the norm behind attention where there is one "
     "(its scale held). Query heads of one kv_group read the same keys and values.",
-    "interval": "95 % over scenarios drawn with replacement, the direction held.",
+    "interval": "95 % over scenarios drawn with replacement, expanded for few of them, the "
+    "direction held; none where a class has one scenario.",
     "chance": "mean of the contribution over relabellings: a component that writes much of what "
     "prompts differ in anyway contributes to any direction.",
     "p": "relabelled within scenarios with the direction made anew each time, against the largest "
@@ -165,8 +167,9 @@ def _map(table: pd.DataFrame, *, clear: bool) -> Chart:
 
 
 def _bounds(row: Mapping[str, Any]) -> str:
-    interval = f"95 % {row['low']:.3g} to {row['high']:.3g}"
-    return f"{interval}, chance {row['chance']:.3g}, p = {significant(row['p'], 2)}"
+    known = not math.isnan(row["low"])
+    interval = f"95 % {row['low']:.3g} to {row['high']:.3g}, " if known else ""
+    return f"{interval}chance {row['chance']:.3g}, p = {significant(row['p'], 2)}"
 
 
 def _show_map(source: Heads, choice: Choice) -> Shown:

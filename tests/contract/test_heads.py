@@ -1,5 +1,6 @@
 """Contributions of real models equal plain Hugging Face, head by head, and their command works."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.support.families import FAMILIES, Family
 from tests.support.pages import ROOT, click, figure, open_page, words
 from tests.support.reference import blocks_of, hugging_face, hugging_face_activations
 from tests.support.tiny_models import engine_of, save_tiny
-from tests.support.tiny_results import FOLDER, TEXTS, shipped
+from tests.support.tiny_results import FOLDER, ROWS, TEXTS, shipped
 from tests.support.typed import Typed
 
 LAYER = 2
@@ -225,3 +226,24 @@ def test_a_prompt_is_taken_apart_by_token(tiny: Path, tmp_path: Path, typed: Typ
     parts = table.drop(columns=["position", "token", "projection"])
     assert list(parts)[-1] == "all others"
     np.testing.assert_allclose(parts.sum(axis=1), table["projection"], rtol=1e-5)
+
+
+def test_one_prompt_a_class_of_two_data_sets_has_no_interval(
+    tiny: Path, tmp_path: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in (ROWS[0], ROWS[3]):
+        (tmp_path / "own.jsonl").write_text(json.dumps(row))
+        asked = ("--dataset", tmp_path / "own.jsonl", "--results", tmp_path)
+        typed("extract", "--model", "lab/tiny", *asked)
+    heads = (*ASKED, "--layer", "2", "--results", tmp_path, *FEW)
+    found = typed(*heads, "--json").json
+    assert {(row["low"], row["high"]) for row in found["components"]} == {(None, None)}
+    assert "nan" not in typed(*heads).out.lower()
+    monkeypatch.setenv("EMOACT_RESULTS", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    for view in ("map", "largest", "trajectory"):
+        app = open_page("heads", view=view)
+        assert not app.error, view
+        assert "nan" not in words(app).lower()
+    # The sentence can be one of either class.
+    assert app.selectbox(key="heads-prompt").options == ["anger: anger-0", "neutral: neutral-0"]
