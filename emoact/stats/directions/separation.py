@@ -14,8 +14,8 @@ from emoact.stats.null.uncertainty import freedom_of, sides_of
 from emoact.stats.products import contrast_means
 from emoact.stats.vectors import Vectors, blocks, largest_square
 
-_ABOVE = float(np.finfo(np.float64).eps)
-"""Where an interval begins that does not hold 0, but every value above it."""
+_ABOVE = 1e-3
+"""Where an interval begins that does not hold its least value, but all that lie clearly above."""
 
 _CHANCE = 1.1
 """Scatter of placements over that of normal scores up to which it counts as chance."""
@@ -201,7 +201,7 @@ def _measure_layer(
     least = (chdtri(k, 0.05) - k) / np.sqrt(2 * k) * stdtrit(freedom, 0.95) / ndtri(0.95)
     is_above = bool(d_prime > least * np.sqrt(max(own + variance, 0.0)))
     found = _ends_of_d_prime(d_prime, ends, own + variance, shared, covariance(rising, rising))
-    interval[0] = _from_least(found, 0.0, is_above)
+    interval[0] = _from_least(found, d_prime, 0.0, is_above)
     if min(auroc, 1 - auroc) * sides.sum(axis=1).min() < 1:
         # The order of almost no scenario has no variance to measure.
         interval[1] = norm.cdf(interval[0] / np.sqrt(2))
@@ -215,7 +215,9 @@ def _measure_layer(
         share = np.sqrt(covariance(placement, placement) / on_tested / normal)
         reach = max(1.0, share / _CHANCE) * (interval[0] - d_prime) / np.sqrt(2)
         interval[1] = norm.cdf(at + reach)
-    interval[1] = _from_least(interval[1], 0.5, is_above)
+    if interval[1, 0] <= norm.cdf(d_prime / np.sqrt(2)) <= interval[1, 1]:
+        # Scores follow the normal curve, on which both tell the same.
+        interval[1] = _from_least(interval[1], auroc, 0.5, is_above and auroc > 0.5)
     return d_prime, auroc, interval
 
 
@@ -240,10 +242,11 @@ def _ends_of_d_prime(
 
 
 def _from_least(
-    ends: Float64[np.ndarray, " end"], least: float, is_above: bool
+    ends: Float64[np.ndarray, " end"], estimate: float, least: float, is_above: bool
 ) -> Float64[np.ndarray, " end"]:
     """Ends of an interval that holds the least of what can be unless that is excluded."""
-    low = np.maximum(ends[0], least + _ABOVE) if is_above else np.minimum(ends[0], least)
+    first = min(least + _ABOVE, estimate)
+    low = np.maximum(ends[0], first) if is_above else np.minimum(ends[0], least)
     return np.array([low, np.maximum(ends[1], least)])
 
 

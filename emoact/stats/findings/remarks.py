@@ -215,7 +215,7 @@ def far_prompts(model: ModelFeatures) -> Iterator[Finding]:
             message=f"{site_words(site)}: prompts lie farther from the mean of their class than "
             f"those of normal data would (the farthest{of}, {model.prompts[rows[far]].id}, "
             f"{significant(times, 2)} times as far as the median one; layers {layers[0]} to "
-            f"{layers[-1]}); the 95 % intervals of d′ and AUROC then hold in 82 to 95 % of data "
+            f"{layers[-1]}); the 95 % intervals of d′ and AUROC then hold in 77 to 93 % of data "
             "sets only, because a sample seldom has all the far prompts that there are",
             remedy="Read the farthest prompts; analyse again without those that do not belong, or "
             "with more scenarios.",

@@ -115,6 +115,25 @@ def test_an_interval_leaves_zero_out_in_five_percent_of_noise_and_never_lies_bel
     np.testing.assert_array_equal(found.d_prime_interval[0] > 0, found.auroc_interval[0] > 0.5)
 
 
+def test_an_auroc_lies_in_its_interval_where_few_scores_decide_the_mean() -> None:
+    # Three in ten scores of the emotion lie high, the others a little low: d' is above 0, and most
+    # prompts are out of order.
+    n, n_layers = 50, 60
+    random = np.random.default_rng(3)
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    contrast, folds = contrast_against(design, "a", "n"), scenario_folds(design)
+    scores = 0.3 * random.normal(size=(n_layers, 2 * n))
+    scores[:, :n] += np.where(random.random((n_layers, n)) < 0.3, 3.0, -0.3)
+    x = scores.T[:, :, None]
+    found = measure_separation(scores, x, design, contrast, folds, np.full(n_layers, 12.0))
+    true = 0.3 * norm.cdf(3 / np.sqrt(0.18)) + 0.7 * norm.cdf(-0.3 / np.sqrt(0.18))
+    low, high = found.auroc_interval
+    assert (found.d_prime_interval[0] > 0).mean() > 0.5
+    assert (low <= found.auroc).all()
+    assert (found.auroc <= high).all()
+    assert ((low <= true) & (true <= high)).mean() > 0.85
+
+
 def test_classes_that_are_apart_have_an_interval_that_ends_at_one() -> None:
     x = features(effect=1.6)
     found = measured(held_out_scores(DESIGN, centre(x), A, FOLDS), x)
