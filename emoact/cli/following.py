@@ -47,8 +47,8 @@ def start_and_follow(
 
     Ctrl-C and SIGTERM cancel the run, from the moment on that it exists; a run that was at work
     before is left alone. `begin` starts the run, or finds the one that is doing the same already.
-    `finish` prints what a finished run made, in place of the document; with `detach` only the id is
-    printed.
+    `finish` prints what a finished run made, in place of the document; with `--detach` only the id
+    is printed.
     """
     from emoact.jobs.progress import read_run
 

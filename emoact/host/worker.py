@@ -128,8 +128,8 @@ class _Runs:
 
     def _summarise_results(self, directory: Path) -> None:
         """Measure what was saved in a process of low priority; the first page does the rest."""
-        results = os.fspath(directory.absolute().parent.parent)
         with contextlib.suppress(EmoactError, OSError):
+            results = os.fspath(directory.absolute().parent.parent)
             config = RunDirectory(directory).config()
             # Other shards are at work; the first page measures what they write.
             if not isinstance(config, RunConfig) or config.shard is None:

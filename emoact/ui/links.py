@@ -48,6 +48,9 @@ def choose_one(
 ) -> T:
     """Draw a choice of one that stands in the address; the first option is the default."""
     note_ignored(key, map(format_func, options))
+    if st.session_state.get(key) not in (None, *options):
+        # What a page without this option has left is no choice here.
+        del st.session_state[key]
     chosen = st.segmented_control(
         label,
         options,

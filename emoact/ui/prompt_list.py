@@ -36,7 +36,11 @@ def show(dataset: Dataset) -> None:
             help="Prompts with all of these words in text, id or scenario.",
         )
         emotions = links.choose_many("Emotion", emotion_order(dataset.emotions), key="emotion")
-        parts = links.choose_many("Subset", subsets, key="subset") if len(subsets) > 1 else []
+        if len(subsets) > 1:
+            parts = links.choose_many("Subset", subsets, key="subset")
+        else:
+            parts = []
+            links.note_ignored("subset", subsets)
         counted = _ask_models()
     links.show_ignored()
     for note in dataset.notes:

@@ -173,10 +173,8 @@ def pick(control: Control[Any], source: Any, choice: Choice) -> Any:
 
 def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
     names = [view.name for view in tabs]
-    if st.session_state.get("view") not in (None, *names):
-        del st.session_state["view"]
     name = links.choose_one("View", names, key="view", label_visibility="collapsed")
-    view = next(view for view in tabs if view.name == name)
+    view = next((view for view in tabs if view.name == name), tabs[0])
     st.caption(view.question)
     return view
 

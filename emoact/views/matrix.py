@@ -49,6 +49,8 @@ def chart(drawn: pd.DataFrame) -> Chart:
 def _cells(rows: pd.DataFrame, labels: list[str], column: str) -> Cells:
     swapped = rows.rename(columns={"emotion_a": "emotion_b", "emotion_b": "emotion_a"})
     both = pd.concat([rows, swapped], ignore_index=True)
+    # Files of others may hold a pair twice.
+    both = both.drop_duplicates(["emotion_a", "emotion_b"], keep="last")
     chance = both["cosine"].between(both["null_low"], both["null_high"]) & (column == "cosine")
 
     def grid(values: pd.Series) -> list[list[float]]:

@@ -19,6 +19,7 @@ from tests.support.planted import plant_unit
 from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
+from tests.support.typed import Typed
 
 GOOD = "20260131-140500-good"
 Fields = dict[str, Any]
@@ -96,10 +97,12 @@ def test_a_foreign_run_costs_its_own_row(page: str, results: Path) -> None:
         assert not shown.loc[GOOD, "problem"]
 
 
-def test_a_foreign_run_can_be_opened(results: Path) -> None:
+def test_a_foreign_run_can_be_opened(results: Path, typed: Typed) -> None:
     plant_foreign(results)
+    assert GOOD in typed("runs", "list", "--results", results).out
     app = open_page("runs")
     for name in HOSTILE:
+        typed("runs", "show", f"foreign-{name}", "--results", results)
         app.query_params["run"] = f"foreign-{name}"
         app.query_params["part"] = "Config"
         app.run()

@@ -62,7 +62,7 @@ GLOBALS: dict[tuple[str, ...], Global] = {
 }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Text:
     """Long text that is not decoded yet: bytes `[start, start + length)` of the file."""
 
@@ -71,7 +71,7 @@ class Text:
     value: str | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DTypeCell:
     """dtype between its REDUCE (code known) and its BUILD (byte order known)."""
 
@@ -79,14 +79,14 @@ class DTypeCell:
     dtype: np.dtype[Any] | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ArrayCell:
     """Array between its REDUCE and its BUILD; containers hold it until they are resolved."""
 
     array: np.ndarray[Any, np.dtype[Any]] | None = None
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class StorageCell:
     """Storage of a tensor: its element type and its bytes."""
 
