@@ -101,7 +101,8 @@ class Objects:
         """The file system and the path in it; what its library raises says what to do."""
         failed = "opened"
         try:
-            place, failed = self._place, done
+            place = self._place
+            failed = done
             yield place
         except (EmoactError, FileExistsError):
             raise

@@ -312,14 +312,16 @@ def _site_parts(layout: ShardLayout, site: Site) -> Iterator[bytes | tuple[SiteN
 def _allocate(descriptor: int, size: int) -> None:
     """Reserve the space, so that a full disk is found before the work starts."""
     try:
-        return os.posix_fallocate(descriptor, 0, size)
+        os.posix_fallocate(descriptor, 0, size)
     except OSError as error:
         if error.errno not in _NO_ALLOCATION:
             raise
     except AttributeError:  # macOS
         pass
+    else:
+        return
     check_room(descriptor, size)
-    return os.ftruncate(descriptor, size)
+    os.ftruncate(descriptor, size)
 
 
 def check_parts(

@@ -243,8 +243,8 @@ def _packed(
         spare.append(content)
         return text, zlib.crc32(text)
 
-    # glibc gives the room of a chunk back, to ask for it page by page again, unless a larger block
-    # was freed before.
+    # glibc gives the room of a chunk back, to ask for it page by page again, unless the
+    # process has freed a larger block before.
     np.empty(2 * CHUNK_BYTES, dtype=np.uint8)
     with ThreadPoolExecutor(count) as executor:
         for member, content in members:
