@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ ARCHIVE = "patterns.npz"
 """Arrays beside a result, where its kind has some."""
 
 RANDOM_WORDS = "The weights are random; this says nothing about emotion."
+
+OTHER_VERSION = "it was made by another version of emoact, and has to be made again"
 
 _LONG = ("strings", "content")
 _DIGITS = 20
@@ -178,6 +180,24 @@ def saved_causes(
         if saved is not None and version in (None, saved.rests_on.get("method_version")):
             found.append((made, name, saved))
     return tuple(saved for _, _, saved in sorted(found, key=lambda row: row[:2], reverse=True))
+
+
+def left_out(
+    root: ResultsRoot, kinds: Iterable[str], shown: Iterable[SavedCause]
+) -> dict[str, str]:
+    """Reasons why results of these kinds on disk are not among those that are shown, by id."""
+    known, reasons = {saved.id for saved in shown}, {}
+    for name in names_in(root.causes):
+        for kind in kinds if name not in known else ():
+            try:
+                if _stated(root, kind, name) is not None:
+                    reasons[name] = OTHER_VERSION
+            except FileRefusedError as error:
+                reasons[name] = error.reason
+            except (OSError, RequestError):
+                # Its name is none of a result.
+                continue
+    return reasons
 
 
 def largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -15,7 +15,16 @@ from emoact.jobs.config import JobConfig
 from emoact.positions import POOLINGS
 from emoact.stats.settings import AnalysisSettings, Reference
 from emoact.ui import analyses, links, path
-from emoact.ui.boxes import Outcome, answer, error_box, leave_for, outcome, start_button, to_extract
+from emoact.ui.boxes import (
+    Outcome,
+    answer,
+    error_box,
+    leave_for,
+    outcome,
+    say_left_out,
+    start_button,
+    to_extract,
+)
 from emoact.ui.current_run import (
     PARAMETER,
     folded,
@@ -45,11 +54,7 @@ def open_analysis(results: str, *, needs: str, n_models: int = 1) -> SavedAnalys
     if made is not None:
         analyses.turn_to(made.name)
     saved = analyses.saved_analyses(results)
-    for row in saved:
-        if row.problem is not None:
-            st.caption(
-                f":material/warning: Analysis {mono(row.id)} is left out: {md(row.problem)}."
-            )
+    say_left_out("Analysis", {row.id: row.problem for row in saved if row.problem is not None})
     found = analyses.pick_analysis(results, saved)
     if found is not None and len(found.models) >= n_models:
         return found

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from emoact.errors import EmoactError
-from emoact.views.text import Card, md, prose, unbroken
+from emoact.views.text import Card, md, mono, prose, unbroken
 
 T = TypeVar("T")
 _PAGE_ICONS = {
@@ -23,6 +23,7 @@ _PAGE_ICONS = {
     "causes": "experiment",
     "report": "description",
 }
+_LEFT_OUT = 5
 _PAGE_WORDS = {
     "pass --overwrite": 'tick "Overwrite files of another configuration"',
     "pass --truncate": 'tick "Truncate long prompts"',
@@ -103,6 +104,14 @@ def answer(*sentences: str) -> None:
 def show_badges(badges: Sequence[str]) -> None:
     """Draw what marks the figures, such as random weights, one below the other."""
     st.markdown("  \n".join(f":orange-badge[:material/warning: {md(each)}]" for each in badges))
+
+
+def say_left_out(what: str, reasons: Mapping[str, str]) -> None:
+    """Name saved results that the page does not show, by id, with the reason."""
+    for name, why in list(reasons.items())[:_LEFT_OUT]:
+        st.caption(f":material/warning: {what} {mono(name)} is left out: {md(why)}.")
+    if len(reasons) > _LEFT_OUT:
+        st.caption(f":material/warning: {len(reasons) - _LEFT_OUT} more are left out.")
 
 
 def next_step(

@@ -12,7 +12,7 @@ from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings,
 from emoact.causes.chosen import direction_units
 from emoact.causes.contributions import Target
 from emoact.causes.direction import direction_of
-from emoact.causes.saved import RANDOM_WORDS, saved_causes
+from emoact.causes.saved import RANDOM_WORDS, left_out, saved_causes
 from emoact.causes.steer import SITE, SteerRequest, default_layers, prepare_steer
 from emoact.causes.steering import DOSES, SWEEP_SENTENCES
 from emoact.errors import EmoactError
@@ -21,7 +21,7 @@ from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import answer, error_box, show_cards, to_extract
+from emoact.ui.boxes import answer, error_box, say_left_out, show_cards, to_extract
 from emoact.ui.cause_form import (
     NEXT,
     classes_of,
@@ -50,6 +50,8 @@ def show(results: str) -> None:
     watched = watched_causes(results, (steer.KIND, ablate.KIND))
     root = ResultsRoot(results)
     source = Causes(steered=saved_causes(root, steer.KIND), ablated=saved_causes(root, ablate.KIND))
+    others = left_out(root, (steer.KIND, ablate.KIND), (*source.steered, *source.ablated))
+    say_left_out("Result", others)
     wanted = st.session_state.pop(NEXT, None)
     for key, view, found in (
         ("result", "doses", source.steered),
@@ -73,9 +75,12 @@ def show(results: str) -> None:
             to_extract()
             return
         answer(
-            "Nothing was steered or taken out yet. Directions come from a part of the scenarios; "
+            "Nothing was steered or taken out with this version of emoact."
+            if others
+            else "Nothing was steered or taken out yet.",
+            "Directions come from a part of the scenarios; "
             "the sentences of the others are measured beside 100 random directions of the same "
-            "norm. No second model judges them."
+            "norm. No second model judges them.",
         )
     if is_at_work(results, watched):
         st.caption(":material/schedule: A run is at work; its progress stands on top of this page.")

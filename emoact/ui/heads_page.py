@@ -13,12 +13,20 @@ from emoact.causes.heads import HeadsRequest, prepare_heads, saved_heads
 from emoact.causes.lens import LensRequest, LensSettings, prepare_lens, saved_lenses
 from emoact.causes.patterns import BUDGET_MB, PatternsRequest, prepare_patterns, saved_patterns
 from emoact.causes.project import Along, along_saved
-from emoact.causes.saved import SavedCause
+from emoact.causes.saved import SavedCause, left_out
 from emoact.errors import EmoactError, RequestError
 from emoact.positions import POOLINGS
 from emoact.store.layout import ResultsRoot
 from emoact.ui import links
-from emoact.ui.boxes import Outcome, answer, error_box, outcome, show_cards, to_extract
+from emoact.ui.boxes import (
+    Outcome,
+    answer,
+    error_box,
+    outcome,
+    say_left_out,
+    show_cards,
+    to_extract,
+)
 from emoact.ui.cause_form import (
     NEXT,
     classes_of,
@@ -51,6 +59,8 @@ def show(results: str) -> None:
     files = unit_files(results)
     watched = watched_causes(results, KINDS)
     saved = saved_heads(ResultsRoot(results))
+    others = left_out(ResultsRoot(results), ("heads",), saved)
+    say_left_out("Result", others)
     wanted = st.session_state.pop(NEXT, None)
     for each in saved:
         if each.id == wanted:
@@ -70,8 +80,11 @@ def show(results: str) -> None:
         to_extract()
         return
     answer(
-        "No direction was taken apart yet. The model reads the saved prompts once more; what every "
-        "head, MLP and the embedding add to the direction is kept, and takes some kilobytes."
+        "No direction was taken apart with this version of emoact."
+        if others
+        else "No direction was taken apart yet.",
+        "The model reads the saved prompts once more; what every "
+        "head, MLP and the embedding add to the direction is kept, and takes some kilobytes.",
     )
     _form(results, files)
 

@@ -1,11 +1,14 @@
 """The pages Causes and Heads: saved results, and the forms for others."""
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 
+from emoact.causes.saved import CAUSES_VERSION
 from emoact.cli.entry import build_parser
+from emoact.decode import sealed
 from emoact.views import heads
 from tests.support.pages import boxes, click, figure, open_page, words
 from tests.support.planted import plant_grid
@@ -29,6 +32,20 @@ def test_what_a_page_needs_is_named_before_anything_starts(
     assert nothing in words(app)
     assert cannot in boxes(app)
     assert all(app.button(key=f"{name}-start").disabled for name in started)
+
+
+def test_results_that_have_to_be_made_again_are_named(results: Path) -> None:
+    plant_grid(results, ["gpt2"], n_samples=3)
+    steered, ablated = plant_steering(results), plant_ablations(results)
+    other = plant_heads(results, version=0)
+    content = {"kind": "steer", "rests_on": steered.rests_on, "found": {"fields": "of then"}}
+    steered.path.write_text(json.dumps(sealed({"schema_version": CAUSES_VERSION, **content})))
+    ablated.path.write_text("{}")
+    for page, left in (("heads", [other]), ("causes", [steered, ablated])):
+        said = words(open_page(page))
+        assert "with this version of emoact. " in said
+        assert all(f"Result `{each.id}` is left out: " in said for each in left)
+        assert said.count("made by another version of emoact, and has to be made again") == 1
 
 
 def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(planted: Path) -> None:
