@@ -6,25 +6,22 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
-import tempfile
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from emoact.data.reading import read_prompts
-from emoact.data.source import Source, decode
-from emoact.data.text_rows import json_rows, jsonl_rows, records
-from emoact.errors import RequestError
+from emoact.data.reading import dataset_in
+from emoact.data.rows import Refused, naming
+from emoact.data.source import decode
+from emoact.data.text_rows import DELIMITERS, json_rows, jsonl_rows, records
 from emoact.schema import Dataset
 
 MOST_COLUMNS = 1000
 """Columns of a file whose names can be chosen from."""
 _LONGEST_STEM = 40
 _HASH_DIGITS = 12
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +46,7 @@ def check_import(name: str, data: bytes) -> Import:
         RequestError: The data set is malformed; the message names file, row, field and remedy.
     """
     shown = PurePosixPath(name.replace("\\", "/")).name or "upload"
-    safe = f"{_slug(shown)}{_suffix(shown)}"
-    with tempfile.TemporaryDirectory(prefix="emoact-import-") as folder:
-        path = Path(folder) / safe
-        path.write_bytes(data)
-        try:
-            dataset = read_prompts(path)
-        except RequestError as error:
-            # The message names the uploaded file, and not its temporary copy.
-            message = error.message.replace(os.fspath(path), shown)
-            raise RequestError(message, remedy=error.remedy) from None
+    dataset = dataset_in(data, name=shown, file=f"upload{_suffix(shown)}")
     digest = hashlib.sha256(data).hexdigest()[:_HASH_DIGITS]
     return Import(
         name=shown,
@@ -74,8 +62,8 @@ def columns_of(name: str, data: bytes) -> list[str]:
     So it is for Parquet, and where there are more columns than a picker can offer.
     """
     try:
-        header = _header(_source(name, data))
-    except RequestError:
+        header = _header(name, data)
+    except Refused:
         return []
     whole = [each for each in header if each.encode(errors="ignore").decode() == each]
     return whole if len(header) <= MOST_COLUMNS else []
@@ -90,20 +78,20 @@ def renamed(name: str, data: bytes, columns: Mapping[str, str]) -> bytes:
     Raises:
         RequestError: The file is malformed.
     """
-    source = _source(name, data)
-    header = _header(source)
-    names = {each: f"{each} (other)" for each in header if each in columns.values()}
-    names |= dict(columns)
-    delimiter = _DELIMITERS.get(_suffix(name).lower())
-    if delimiter is None:
-        rows = json_rows if _suffix(name).lower() == ".json" else jsonl_rows
-        objects = [{names.get(k, k): v for k, v in row.fields.items()} for row in rows(source)]
-        documents = [objects] if rows is json_rows else objects
-        return b"".join(_json(each) + b"\n" for each in documents)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    for number, (_, record) in enumerate(records(source, decode(source), delimiter)):
-        writer.writerow(record if number else [names.get(each, each) for each in record])
+    with naming(name):
+        header = _header(name, data)
+        names = {each: f"{each} (other)" for each in header if each in columns.values()}
+        names |= dict(columns)
+        ending = _suffix(name).lower()
+        if ending not in DELIMITERS:
+            rows = json_rows(data) if ending == ".json" else jsonl_rows(data)
+            objects = [{names.get(k, k): v for k, v in row.fields.items()} for row in rows]
+            documents = [objects] if ending == ".json" else objects
+            return b"".join(_json(each) + b"\n" for each in documents)
+        text, delimiter = io.StringIO(newline=""), DELIMITERS[ending]
+        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+        for number, (_, record) in enumerate(records(decode(data), delimiter)):
+            writer.writerow(record if number else [names.get(each, each) for each in record])
     return text.getvalue().encode()
 
 
@@ -114,17 +102,13 @@ def _json(value: object) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _source(name: str, data: bytes) -> Source:
-    return Source(path=name, data=data, sha256=hashlib.sha256(data).hexdigest())
-
-
-def _header(source: Source) -> list[str]:
-    ending = _suffix(source.path).lower()
-    if ending in _DELIMITERS:
-        return next(records(source, decode(source), _DELIMITERS[ending]), (0, []))[1]
+def _header(name: str, data: bytes) -> list[str]:
+    ending = _suffix(name).lower()
+    if ending in DELIMITERS:
+        return next(records(decode(data), DELIMITERS[ending]), (0, []))[1]
     if ending not in (".json", ".jsonl"):
         return []
-    rows = json_rows(source) if ending == ".json" else jsonl_rows(source)
+    rows = json_rows(data) if ending == ".json" else jsonl_rows(data)
     return list(dict.fromkeys(name for row in rows for name in row.fields))
 
 

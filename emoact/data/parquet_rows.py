@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from emoact.child import environment, limit
-from emoact.data.rows import FIELDS, REQUIRED, Row, missing_field, shown
-from emoact.data.source import Source
-from emoact.errors import RequestError
+from emoact.data.rows import FIELDS, REQUIRED, Refused, Row, missing_field, shown
 
 _MAGIC = b"PAR1"
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -32,17 +30,18 @@ _EXPANSION = 20
 _MEMORY = 4 * 1024**3
 _SECONDS = 120
 _INTEGERS = ("id", "scenario_id")
+_SPLIT = "Split the data set, or raise EMOACT_MAX_BYTES."
 
 
-def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
+def parquet_rows(data: bytes, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
     """One row for each record.
 
     Raises:
-        RequestError: The file is not a Parquet file, lacks a column, or has a column of another
+        Refused: The file is not a Parquet file, lacks a column, or has a column of another
             type than text (or integers, for identifiers).
     """
-    if not (source.data.startswith(_MAGIC) and source.data.endswith(_MAGIC)):
-        raise _damaged(source, "the marks at its beginning and end are missing")
+    if not (data.startswith(_MAGIC) and data.endswith(_MAGIC)):
+        raise _damaged("the marks at its beginning and end are missing")
     with subprocess.Popen(
         [sys.executable, "-P", "-c", _CHILD, _ROOT, str(max_bytes), str(max_chars)],
         stdin=subprocess.PIPE,
@@ -53,48 +52,40 @@ def parquet_rows(source: Source, *, max_bytes: int, max_chars: int) -> Iterator[
         try:
             # A child that ended early has said why, or is taken for crashed.
             with suppress(BrokenPipeError), cast("IO[bytes]", child.stdin) as pipe:
-                pipe.write(source.data)
-            yield from _received(source, cast("IO[bytes]", child.stdout), max_bytes)
+                pipe.write(data)
+            yield from _received(cast("IO[bytes]", child.stdout), max_bytes)
         finally:
             child.kill()
 
 
-def _received(source: Source, pipe: IO[bytes], max_bytes: int) -> Iterator[Row]:
+def _received(pipe: IO[bytes], max_bytes: int) -> Iterator[Row]:
     """Rows from the messages of the child, up to the end mark."""
     n_bytes = 0
     for number, line in enumerate(pipe, start=1):
         # A dictionary of few texts can stand for millions of rows.
         n_bytes += len(line)
         if n_bytes > max_bytes:
-            raise source.refusal(
-                f"row {number}",
-                f"the rows up to here take more than {max_bytes:,} bytes as text",
-                remedy="Split the data set, or raise EMOACT_MAX_BYTES.",
-            )
+            problem = f"the rows up to here take more than {max_bytes:,} bytes as text"
+            raise Refused(f"row {number}", problem, _SPLIT)
         content: Any
         kind, content = json.loads(line) if line.endswith(b"\n") else ("cut off", None)
         if kind == "row":
             yield Row(f"row {number}", content)
         elif kind == "refused":
-            where, problem, remedy = content
-            raise source.refusal(where, problem, remedy=remedy)
+            raise Refused(*content)
         elif kind == "damaged":
-            raise _damaged(source, content)
+            raise _damaged(content)
         elif kind == "end":
             return
-    raise _damaged(source, "the reader crashed, or took too much memory or time")
+    raise _damaged("the reader crashed, or took too much memory or time")
 
 
-def _damaged(source: Source, reason: str) -> RequestError:
-    return source.refusal(
+def _damaged(reason: str) -> Refused:
+    return Refused(
         None,
         f"this is not a readable Parquet file ({reason})",
-        remedy="Write it again, for example with pandas' to_parquet, or correct its extension.",
+        "Write it again, for example with pandas' to_parquet, or correct its extension.",
     )
-
-
-class _RefusedError(Exception):
-    """Refusal: place or None, problem, remedy."""
 
 
 def unpack(max_bytes: int, max_chars: int) -> None:
@@ -108,7 +99,7 @@ def unpack(max_bytes: int, max_chars: int) -> None:
         for row in _content(data, max_bytes, max_chars):
             _say("row", row)
         _say("end", None)
-    except _RefusedError as refused:
+    except Refused as refused:
         _say("refused", refused.args)
     except errors as error:
         _say("damaged", shown(str(error), limit=120))
@@ -144,12 +135,12 @@ def _columns(schema: Any) -> list[str]:
     names = list(schema.names)
     for field in REQUIRED:
         if field not in names:
-            raise _RefusedError(None, *missing_field(field, map(str, names)))
+            raise Refused(None, *missing_field(field, map(str, names)))
     known = [field for field in FIELDS if field in names]
     for field in known:
         if names.count(field) > 1:
             problem = f"the column {field!r} occurs {names.count(field)} times"
-            raise _RefusedError(None, problem, "Rename or remove all but one of them.")
+            raise Refused(None, problem, "Rename or remove all but one of them.")
         kind = schema.field(field).type
         value = kind.value_type if pa.types.is_dictionary(kind) else kind
         text = (
@@ -162,7 +153,7 @@ def _columns(schema: Any) -> list[str]:
         if not (text or number or absent):
             allowed = "text or integers" if field in _INTEGERS else "text"
             problem = f"the column {field!r} holds {shown(str(kind))}; {allowed} is needed"
-            raise _RefusedError(None, problem, "Convert the column to strings before saving.")
+            raise Refused(None, problem, "Convert the column to strings before saving.")
     return [field for field in known if not pa.types.is_null(schema.field(field).type)]
 
 
@@ -173,7 +164,7 @@ def _check_expansion(metadata: Any, max_bytes: int) -> None:
     allowed = max_bytes * _EXPANSION
     if size > allowed:
         problem = f"its columns take {size:,} bytes unpacked; {allowed:,} are allowed"
-        raise _RefusedError(None, problem, "Split the data set, or raise EMOACT_MAX_BYTES.")
+        raise Refused(None, problem, _SPLIT)
 
 
 def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
@@ -187,7 +178,7 @@ def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
         if too_long >= 0:
             problem = f"{name} is longer than {max_chars:,} characters"
             where = f"row {start + too_long + 1}"
-            raise _RefusedError(where, problem, "Shorten it, or raise EMOACT_MAX_CHARS.")
+            raise Refused(where, problem, "Shorten it, or raise EMOACT_MAX_CHARS.")
     values: list[object] = []
     for index, value in enumerate(column):
         try:
@@ -195,5 +186,5 @@ def _values(name: str, column: Any, start: int, max_chars: int) -> list[object]:
         except UnicodeDecodeError:
             where = f"row {start + index + 1}"
             problem, remedy = f"{name} is not UTF-8", "Write the column again as Unicode text."
-            raise _RefusedError(where, problem, remedy) from None
+            raise Refused(where, problem, remedy) from None
     return values

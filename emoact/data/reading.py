@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
 from emoact.data.checking import checked_prompts
 from emoact.data.goemotions import SEVERAL_LABELS
 from emoact.data.parquet_rows import parquet_rows
-from emoact.data.rows import Row, refusal, shown
-from emoact.data.source import Source, open_source, read_source
-from emoact.data.text_rows import delimited_rows, goemotions_rows, json_rows, jsonl_rows
+from emoact.data.rows import Refused, Row, naming, shown
+from emoact.data.source import open_source, read_source
+from emoact.data.text_rows import (
+    DELIMITERS,
+    delimited_rows,
+    goemotions_rows,
+    json_rows,
+    jsonl_rows,
+)
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 
@@ -42,29 +50,36 @@ def read_prompts(path: str | os.PathLike[str]) -> Dataset:
         RequestError: The file or one of its rows is malformed; the message names file, row,
             field, value and remedy.
     """
-    max_bytes = _limit("EMOACT_MAX_BYTES", MAX_BYTES)
-    max_chars = _limit("EMOACT_MAX_CHARS", MAX_CHARS)
     name = os.fspath(path)
     # Opened before its extension is checked, so that a missing file is reported as missing.
-    with open_source(name) as file:
-        extension = _extension(name)
-        source = read_source(file, path=name, max_bytes=max_bytes)
-    known = _goemotions(source, extension)
-    rows, notes = known or (_rows(source, extension, max_bytes=max_bytes, max_chars=max_chars), ())
-    prompts = checked_prompts(name, rows, max_chars=max_chars)
-    return Dataset(source=name, sha256=source.sha256, prompts=prompts, notes=notes)
+    return _read(name, name, lambda: open_source(name))
 
 
-def _goemotions(source: Source, extension: str) -> tuple[list[Row], tuple[str, ...]] | None:
-    several = os.environ.get("EMOACT_SEVERAL_LABELS", "leave_out")
-    if several not in SEVERAL_LABELS:
-        raise RequestError(
-            f"EMOACT_SEVERAL_LABELS is {several!r}; allowed: {', '.join(SEVERAL_LABELS)}"
-        )
-    delimiter = {".csv": ",", ".tsv": "\t"}.get(extension)
-    if delimiter is None:
-        return None
-    return goemotions_rows(source, delimiter=delimiter, several=several)
+def dataset_in(data: bytes, *, name: str, file: str) -> Dataset:
+    """Checked prompts in bytes; see `read_prompts`.
+
+    Args:
+        data: Content of a file.
+        name: Name of the data set, for messages.
+        file: Name of a file; its extension names the format.
+
+    Raises:
+        RequestError: The file or one of its rows is malformed.
+    """
+    return _read(name, file, lambda: io.BytesIO(data))
+
+
+def _read(name: str, file: str, opened: Callable[[], io.BufferedIOBase]) -> Dataset:
+    max_bytes = _limit("EMOACT_MAX_BYTES", MAX_BYTES)
+    max_chars = _limit("EMOACT_MAX_CHARS", MAX_CHARS)
+    with naming(name):
+        with opened() as source:
+            extension = _extension(file)
+            data = read_source(source, max_bytes=max_bytes)
+        rows, notes = _rows(data, extension, max_bytes=max_bytes, max_chars=max_chars)
+        prompts = checked_prompts(rows, max_chars=max_chars)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Dataset(source=name, sha256=sha256, prompts=prompts, notes=notes)
 
 
 def _limit(variable: str, default: int) -> int:
@@ -74,16 +89,22 @@ def _limit(variable: str, default: int) -> int:
     return int(text)
 
 
-def _rows(source: Source, extension: str, *, max_bytes: int, max_chars: int) -> Iterator[Row]:
-    if extension == ".jsonl":
-        return jsonl_rows(source)
-    if extension == ".json":
-        return json_rows(source)
-    if extension == ".csv":
-        return delimited_rows(source, delimiter=",")
-    if extension == ".tsv":
-        return delimited_rows(source, delimiter="\t")
-    return parquet_rows(source, max_bytes=max_bytes, max_chars=max_chars)
+def _rows(
+    data: bytes, extension: str, *, max_bytes: int, max_chars: int
+) -> tuple[Iterable[Row], tuple[str, ...]]:
+    """Rows of a file, and sentences about those that are left out."""
+    several = os.environ.get("EMOACT_SEVERAL_LABELS", "leave_out")
+    if several not in SEVERAL_LABELS:
+        raise RequestError(
+            f"EMOACT_SEVERAL_LABELS is {several!r}; allowed: {', '.join(SEVERAL_LABELS)}"
+        )
+    if extension == ".parquet":
+        return parquet_rows(data, max_bytes=max_bytes, max_chars=max_chars), ()
+    if extension in DELIMITERS:
+        delimiter = DELIMITERS[extension]
+        found = goemotions_rows(data, delimiter=delimiter, several=several)
+        return found or (delimited_rows(data, delimiter=delimiter), ())
+    return (json_rows(data) if extension == ".json" else jsonl_rows(data)), ()
 
 
 def _extension(path: str) -> str:
@@ -97,9 +118,4 @@ def _extension(path: str) -> str:
         remedy = "Unpack it first."
     if extension in (".xlsx", ".xls", ".ods"):
         remedy = "Save the sheet as CSV (UTF-8)."
-    raise refusal(
-        path,
-        None,
-        f"{problem}; {', '.join(EXTENSIONS)} are read",
-        remedy=remedy,
-    )
+    raise Refused(None, f"{problem}; {', '.join(EXTENSIONS)} are read", remedy)

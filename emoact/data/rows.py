@@ -1,10 +1,11 @@
-"""Rows of a data set before they are checked, and the refusal of a data set."""
+"""Rows of a data set before they are checked, and the refusal of one."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from emoact.errors import RequestError
@@ -29,13 +30,32 @@ def printable(path: str) -> str:
     )
 
 
-def refusal(source: str, where: str | None, problem: str, *, remedy: str) -> RequestError:
-    """Error for one problem of a data set.
+class Refused(Exception):  # noqa: N818 - a verdict on a data set
+    """One problem of a data set.
 
-    `where` is `line 14`, `row 14` or None for the whole file.
+    Args:
+        where: `line 14`, `row 14` or None for the whole file.
+        problem: What was found, and what is needed.
+        remedy: Next step.
     """
-    place = printable(source) if where is None else f"{printable(source)} {where}"
-    return RequestError(f"{place}: {problem}", remedy=remedy)
+
+    def __init__(self, where: str | None, problem: str, remedy: str) -> None:
+        super().__init__(where, problem, remedy)
+        self.where, self.problem, self.remedy = where, problem, remedy
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Turn the refusal of a data set into an error that names its file.
+
+    Raises:
+        RequestError: In place of `Refused`.
+    """
+    try:
+        yield
+    except Refused as refused:
+        place = " ".join(filter(None, [printable(path), refused.where]))
+        raise RequestError(f"{place}: {refused.problem}", remedy=refused.remedy) from None
 
 
 FIELDS = ("text", "emotion", "id", "scenario_id", "subset", "lang")

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase
 
-from emoact.data.rows import refusal
-from emoact.errors import RequestError
+from emoact.data.rows import Refused
 from emoact.files import open_regular
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """Bytes of a file."""
-
-    path: str
-    data: bytes
-    sha256: str
-
-    def refusal(self, where: str | None, problem: str, *, remedy: str) -> RequestError:
-        """Error for one problem of this file; see `rows.refusal`."""
-        return refusal(self.path, where, problem, remedy=remedy)
-
-
-def open_source(path: str) -> BinaryIO:
+def open_source(path: str) -> BufferedIOBase:
     """File at a path, open for reading.
 
     Raises:
-        RequestError: There is no such file, it is not a regular file, or it cannot be opened.
+        Refused: There is no such file, it is not a regular file, or it cannot be opened.
     """
     try:
         return open_regular(path)
@@ -41,39 +25,27 @@ def open_source(path: str) -> BinaryIO:
         if error.errno == errno.EINVAL:
             problem = f"{error.strerror}"
             remedy = "Give the path of a .jsonl, .json, .csv, .tsv or .parquet file."
-        raise refusal(path, None, problem, remedy=remedy) from None
+        raise Refused(None, problem, remedy) from None
 
 
-def read_source(file: BinaryIO, *, path: str, max_bytes: int) -> Source:
+def read_source(file: BufferedIOBase, *, max_bytes: int) -> bytes:
     """Bytes of an open file.
 
     Raises:
-        RequestError: The file cannot be read, is empty or is larger than `max_bytes`.
+        Refused: The file cannot be read, is empty or is larger than `max_bytes`.
     """
     try:
         data = file.read(max_bytes + 1)
     except OSError as error:
-        raise refusal(
-            path,
-            None,
-            f"the file cannot be read ({error.strerror})",
-            remedy="Copy it to another disk and try again.",
-        ) from None
+        problem = f"the file cannot be read ({error.strerror})"
+        raise Refused(None, problem, "Copy it to another disk and try again.") from None
     if len(data) > max_bytes:
-        raise refusal(
-            path,
-            None,
-            f"the file is larger than {max_bytes:,} bytes",
-            remedy="Split the data set, or raise EMOACT_MAX_BYTES.",
-        )
+        remedy = "Split the data set, or raise EMOACT_MAX_BYTES."
+        raise Refused(None, f"the file is larger than {max_bytes:,} bytes", remedy)
     if not data:
-        raise refusal(
-            path,
-            None,
-            "the file is empty",
-            remedy="A data set needs at least one prompt with the fields text and emotion.",
-        )
-    return Source(path=path, data=data, sha256=hashlib.sha256(data).hexdigest())
+        remedy = "A data set needs at least one prompt with the fields text and emotion."
+        raise Refused(None, "the file is empty", remedy)
+    return data
 
 
 _BOM = b"\xef\xbb\xbf"
@@ -98,43 +70,41 @@ _MAGIC = (
 )
 
 
-def decode(source: Source) -> str:
-    """Text of a UTF-8 file, without its byte order mark.
+def decode(data: bytes) -> str:
+    """Text in UTF-8, without its byte order mark.
 
     Raises:
-        RequestError: The bytes are another format, another encoding, or hold NUL.
+        Refused: The bytes are another format, another encoding, or hold NUL.
     """
-    data = source.data
     for magic, kind in _MAGIC:
         if data.startswith(magic):
-            raise source.refusal(
+            raise Refused(
                 None,
                 f"the file is {kind}, and its extension says text",
-                remedy="Export the prompts as CSV or JSONL (UTF-8), or correct the extension "
-                "(.parquet).",
+                "Export the prompts as CSV or JSONL (UTF-8), or correct the extension (.parquet).",
             )
     if data.startswith(_UTF16_32) or _looks_like_utf16(data):
-        raise source.refusal(
+        raise Refused(
             None,
             "the file is in UTF-16 or UTF-32; UTF-8 is needed",
-            remedy='Save it again with the encoding "UTF-8".',
+            'Save it again with the encoding "UTF-8".',
         )
     nul = data.find(b"\0")
     if nul >= 0:
-        raise source.refusal(
+        raise Refused(
             f"line {_line(data, nul)}",
             f"a NUL byte at offset {nul:,}; a data set is plain text",
-            remedy="Remove the byte, or export the file again.",
+            "Remove the byte, or export the file again.",
         )
     try:
         return data.removeprefix(_BOM).decode("utf-8")
     except UnicodeDecodeError as error:
         offset = error.start + (len(_BOM) if data.startswith(_BOM) else 0)
-        raise source.refusal(
+        raise Refused(
             f"line {_line(data, offset)}",
             f"byte 0x{data[offset]:02x} at offset {offset:,} is not UTF-8",
-            remedy='Save the file again with the encoding "UTF-8" (it may be Latin-1, '
-            "Windows-1252 or Shift-JIS now).",
+            'Save the file again with the encoding "UTF-8" (it may be Latin-1, Windows-1252 or '
+            "Shift-JIS now).",
         ) from None
 
 

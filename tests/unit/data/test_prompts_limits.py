@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emoact.data import read_prompts
-from emoact.data.source import Source
+from emoact.data.rows import Refused
 from emoact.data.text_rows import goemotions_rows, jsonl_rows
 from emoact.errors import RequestError
 from emoact.schema import check_emotion, normal
@@ -56,12 +56,12 @@ def test_json_of_few_bytes_cannot_stand_for_gigabytes(tmp_path: Path, value: str
         read_prompts(path)
 
 
-def test_line_breaks_take_no_list_of_lines(tmp_path: Path) -> None:
+def test_line_breaks_take_no_list_of_lines() -> None:
     lines = b"\n" * 4_000_000
     tracemalloc.start()
-    with pytest.raises(RequestError, match="line 4000001"):
-        list(jsonl_rows(Source(path=str(tmp_path), data=lines + b'"x', sha256="")))
-    numbered = Source(path=str(tmp_path), data=b"hi\t0\teew5j0j" + lines + b"x", sha256="")
+    with pytest.raises(Refused, match="line 4000001"):
+        list(jsonl_rows(lines + b'"x'))
+    numbered = b"hi\t0\teew5j0j" + lines + b"x"
     rows, _ = goemotions_rows(numbered, delimiter="\t", several="first") or ([], ())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
