@@ -26,11 +26,12 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def limit(*, memory: int = _MEMORY, seconds: int = _SECONDS) -> None:
-    """Limit this process; where the system cannot, it goes on without that limit."""
+    """Limit this process, which then writes no file; a limit that the system lacks is left out."""
     limits = (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
     )
     for kind, value in limits:
         with suppress(ValueError, OSError):
@@ -42,21 +43,23 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
 
-def ask(function: str, asked: Any, *, memory: int = _MEMORY) -> Any:
+def ask(function: str, asked: Any, *, memory: int = _MEMORY, seconds: int = _SECONDS) -> Any:
     """Answer of a function, `package.module:name`, of plain JSON in a process of its own.
 
     Raises:
         RequestError: It raised an error, or was stopped at its limit of memory or time.
     """
-    stopped = f"it was stopped after {_SECONDS} seconds or {memory >> 30} GiB of memory, or crashed"
+    stopped = (
+        f"it was stopped after {seconds} seconds or {memory >> 20:,} MiB of memory, or crashed"
+    )
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", _CODE, _ROOT, function, str(memory)],
+            [sys.executable, "-P", "-c", _CODE, _ROOT, function, str(memory), str(seconds)],
             input=json.dumps(asked).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment(),
-            timeout=4 * _SECONDS,
+            timeout=4 * seconds,
             check=False,
         )
         problem, answer = json.loads(done.stdout)
@@ -70,7 +73,7 @@ def ask(function: str, asked: Any, *, memory: int = _MEMORY) -> Any:
 def main() -> None:
     """Answer what standard input asks for."""
     module, _, name = sys.argv[2].partition(":")
-    limit(memory=int(sys.argv[3]))
+    limit(memory=int(sys.argv[3]), seconds=int(sys.argv[4]))
     answer: tuple[str | None, Any]
     try:
         answer = None, getattr(importlib.import_module(module), name)(json.load(sys.stdin))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoact.child import environment
+from emoact.child import ask
 from emoact.decode import read_json, read_regular
 from emoact.errors import RequestError
 from emoact.models import chat_sandbox
@@ -20,7 +17,6 @@ from emoact.models.tokenizer_file import open_tokenizer, refusing
 from emoact.positions import Span
 from emoact.schema import ChatFormat, normal
 
-_TIMEOUT_S = 4 * chat_sandbox.CPU_S
 _LIMIT = 20_000_000
 _AT_ONCE = 2000
 """Prompts that one process renders within its limit of time."""
@@ -178,31 +174,21 @@ def _rendered(template: ChatTemplate, chat: ChatFormat, texts: Sequence[str]) ->
                 for text in texts[first : first + _AT_ONCE]
             ],
         }
-        found += _ask(template, json.dumps(asked))
+        try:
+            answer = ask(
+                "emoact.models.chat_sandbox:render",
+                asked,
+                memory=chat_sandbox.MEMORY,
+                seconds=chat_sandbox.CPU_S,
+            )
+        except RequestError as error:
+            answer = {"error": error.message}
+        if "error" in answer:
+            said: str = answer["error"]
+            without = "Extract without --system." if "system" in said.lower() else _WITHOUT
+            raise _refused(template, said, without)
+        found += answer["texts"]
     return found
-
-
-def _ask(template: ChatTemplate, asked: str) -> list[str]:
-    limits = f"{chat_sandbox.CPU_S} seconds or {chat_sandbox.MEMORY >> 20} MB of memory"
-    try:
-        done = subprocess.run(
-            # -P: the modules beside the script must not come before the standard library.
-            [sys.executable, "-P", chat_sandbox.__file__],
-            input=asked,
-            capture_output=True,
-            encoding="utf-8",
-            env=environment(),
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-        answer = json.loads(done.stdout)
-    except (subprocess.TimeoutExpired, ValueError) as error:
-        raise _refused(template, f"it was stopped after {limits}") from error
-    if "error" in answer:
-        remedy = "Extract without --system." if "system" in answer["error"].lower() else _WITHOUT
-        raise _refused(template, answer["error"], remedy)
-    texts: list[str] = answer["texts"]
-    return texts
 
 
 def _refused(template: ChatTemplate, why: str, remedy: str = _WITHOUT) -> RequestError:

@@ -1,14 +1,11 @@
-"""The process that renders a chat template: a sandboxed Jinja with limits of time and memory.
+"""What renders a chat template: a sandboxed Jinja, in a process with limits of time and memory.
 
-A template comes with a model and is a program. It runs in a process of its own, which imports the
-standard library and jinja2 only, reads one JSON document from standard input and writes one.
-Its clock stands still, so that a run can be repeated.
+A template comes with a model and is a program. Its process imports the standard library and jinja2
+only. Its clock stands still, so that a run can be repeated.
 """
 
 import datetime as dt
 import json
-import resource
-import sys
 from typing import Any
 
 CPU_S = 3
@@ -19,20 +16,6 @@ MOST_CHARACTERS = 1_000_000
 
 CLOCK = dt.datetime(2024, 7, 26, 12, tzinfo=dt.UTC)
 """Time that every template is told; 26 Jul 2024 is what templates of Llama 3.2 take without one."""
-
-
-def limit() -> None:
-    """Give this process its limits; it cannot raise them again and writes no file."""
-    for kind, most in (
-        (resource.RLIMIT_CPU, CPU_S),
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_FSIZE, 0),
-    ):
-        try:
-            resource.setrlimit(kind, (most, most))
-        except (ValueError, OSError):
-            # macOS has no limit of the address space; the other limits hold there.
-            continue
 
 
 def environment() -> Any:
@@ -95,41 +78,26 @@ def environment() -> Any:
     return found
 
 
-def render(asked: dict[str, Any]) -> list[str]:
-    """The text of each conversation; `MemoryError` if a text is longer than any prompt."""
-    template = environment().from_string(asked["template"])
-    texts = []
-    for messages in asked["conversations"]:
-        parts, size = [], 0
-        for part in template.generate(
-            messages=messages,
-            tools=None,
-            documents=None,
-            add_generation_prompt=True,
-            **asked["tokens"],
-        ):
-            size += len(part)
-            if size > MOST_CHARACTERS:
-                raise MemoryError
-            parts.append(part)
-        texts.append("".join(parts))
-    return texts
-
-
-def main() -> None:
-    """Render what standard input asks for."""
-    asked = json.load(sys.stdin)
-    limit()
+def render(asked: dict[str, Any]) -> dict[str, Any]:
+    """The `texts` of the conversations, or the `error`; called in a process with limits."""
     try:
-        answer: dict[str, Any] = {"texts": render(asked)}
+        template = environment().from_string(asked["template"])
+        return {
+            "texts": [_text(template, each, asked["tokens"]) for each in asked["conversations"]]
+        }
     except MemoryError:
-        answer = {"error": "it makes more text than a prompt can be, or needs too much memory"}
+        return {"error": "it makes more text than a prompt can be, or needs too much memory"}
     except RecursionError:
-        answer = {"error": "it calls itself without end"}
-    except Exception as error:  # noqa: BLE001 - a template can raise anything
-        answer = {"error": f"{type(error).__name__}: {error}"[:400]}
-    json.dump(answer, sys.stdout)
+        return {"error": "it calls itself without end"}
 
 
-if __name__ == "__main__":
-    main()
+def _text(template: Any, messages: list[dict[str, str]], tokens: dict[str, str]) -> str:
+    parts, size = [], 0
+    for part in template.generate(
+        messages=messages, tools=None, documents=None, add_generation_prompt=True, **tokens
+    ):
+        size += len(part)
+        if size > MOST_CHARACTERS:
+            raise MemoryError
+        parts.append(part)
+    return "".join(parts)

@@ -13,7 +13,6 @@ from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
 from emoact.jobs.config import RunConfig
 from emoact.jobs.request import ExtractRequest, prepare
-from emoact.models import chat_sandbox
 from emoact.models.chat import check_chat, read_template
 from emoact.schema import ChatFormat, ExtractionOptions
 from tests.support.byte_tokenizer import byte_tokenizer
@@ -124,16 +123,6 @@ def test_the_clock_of_a_template_stands_still(tmp_path: Path) -> None:
     assert read_template(made, "m").clock == "2024-07-26T12:00:00+00:00"
     shutil.rmtree(made)
     assert read_template(folder(tmp_path, PLAIN), "m").clock is None
-
-
-def test_a_template_sees_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shows = tmp_path / "shows.py"
-    shows.write_text("import json, os; print(json.dumps({'error': str(dict(os.environ))}))")
-    monkeypatch.setattr(chat_sandbox, "__file__", str(shows))
-    monkeypatch.setenv("HF_TOKEN", "hf_canary")
-    with pytest.raises(RequestError, match="'PATH'") as refused:
-        check_chat(folder(tmp_path, PLAIN), "m", ChatFormat(), ["Hi."])
-    assert "hf_canary" not in str(refused.value)
 
 
 def test_of_several_templates_the_default_is_taken(tmp_path: Path) -> None:
