@@ -27,11 +27,10 @@ from emoact.extraction.generation import Generator, stop_tokens
 from emoact.extraction.plan import Pass, PlanName, plan_passes
 from emoact.extraction.self_check import (
     KeptPass,
+    PlanChecker,
     PlanChoice,
     check_additivity,
-    check_choice,
     check_hooks,
-    choose_plan,
     dtype_error,
 )
 from emoact.models.chat import ChatTemplate, check_kept, formatted
@@ -39,7 +38,6 @@ from emoact.models.effort import THREADS, WIDTH, wanted
 from emoact.models.load import LoadedModel, library_versions, load_model
 from emoact.models.source import OnStep, silent
 from emoact.positions import Span
-from emoact.schema import ExtractionOptions
 from emoact.sites import site
 
 PASS_BUDGET = 768
@@ -80,14 +78,14 @@ class BridgeEngine:
             by_prompt=self._choice.by_prompt,
         )
         config = self._bridge.cfg
-        template = template_of(self._bridge, model.source.name) if options.chat else None
+        template = self._template() if options.chat else None
         self._facts = EngineFacts(
             n_layers=int(config.n_layers),
             d_model=int(config.d_model),
             d_vocab=int(self._bridge.original_model.config.vocab_size),
             n_heads=int(config.n_heads),
             d_head=int(config.d_head),
-            bos=bos_facts(self._bridge, options),
+            bos=self._bos(),
             chat_template=None if template is None else template.sha256,
             chat_clock=None if template is None else template.clock,
             stop_tokens=tuple(sorted(stop_tokens(self._bridge))) if options.generation else (),
@@ -118,23 +116,14 @@ class BridgeEngine:
         self, prompts: Sequence[Tokenised], frozen: Mapping[str, Any] | None
     ) -> tuple[PlanChoice, KeptPass | None]:
         others = [prompt for prompt in self.tokenise(CHECK_TEXTS) if len(prompt.ids)]
-        work: dict[str, Any] = {
-            "others": others,
-            "sites": self._options.sites,
-            "device": self._model.device,
-        }
+        sites, device = self._options.sites, self._model.device
+        checker = PlanChecker(self._bridge, prompts, others, sites, device)
         if frozen:
             choice = _frozen_choice(frozen, self._budgets(at_most=True))
-            check_choice(self._bridge, choice, prompts, **work)
+            checker.check(choice)
             return choice, None
-        return choose_plan(
-            self._bridge,
-            prompts,
-            **work,
-            budgets=self.budgets,
-            # Processed weights exist in the components only, not in the modules that they wrap.
-            direct=self._options.processing == "raw",
-        )
+        # Processed weights exist in the components only, not in the modules that they wrap.
+        return checker.choose(self.budgets, direct=self._options.processing == "raw")
 
     @property
     def facts(self) -> EngineFacts:
@@ -142,11 +131,73 @@ class BridgeEngine:
         return self._facts
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokenised]:
-        """Token ids of each text, cut to the context; `check_prompt` says if that is allowed."""
-        prompts = tokenise(self._bridge, texts, self._options, self._model.source.name)
-        generation = self._options.generation
-        room = self.context - (0 if generation is None else generation.max_tokens)
-        return [cut(prompt, room) for prompt in prompts]
+        """Token ids of each text, cut to the context; `check_prompt` says if that is allowed.
+
+        Raises:
+            RequestError: The chat template cannot be used, or the tokenizer changes a text or knows
+                no characters.
+        """
+        options, tokenizer = self._options, self._bridge.tokenizer
+        room = self.context - (options.generation.max_tokens if options.generation else 0)
+        may_start = options.chat is not None or options.bos == "prepend"
+        results = []
+        for ids, span in self._rows(texts):
+            starts = may_start and len(ids) > 0 and int(ids[0]) == tokenizer.bos_token_id
+            # Copied, because a view would keep a long text.
+            kept = ids if len(ids) <= room else ids[:room].copy()
+            strings = tokenizer.batch_decode(
+                [[token] for token in kept.tolist()], clean_up_tokenization_spaces=False
+            )
+            results.append(
+                Tokenised(
+                    ids=kept,
+                    strings=tuple(strings),
+                    content_start=1 if starts else 0,
+                    full_length=len(ids),
+                    span=span,
+                )
+            )
+        return results
+
+    def _rows(
+        self, texts: Sequence[str]
+    ) -> Iterator[tuple[Int64[np.ndarray, " pos"], Span | None]]:
+        """Token ids of each text, and where the text is in a chat template."""
+        bridge, options, model = self._bridge, self._options, self._model.source.name
+        if options.chat is None:
+            for text in texts:
+                # TransformerLens truncates without a message unless told not to.
+                row = bridge.to_tokens(
+                    text, prepend_bos=options.bos == "prepend", truncate=False, move_to_device=False
+                )[0]
+                yield row.numpy().astype(np.int64), None
+            return
+        prompts = formatted(self._template(), options.chat, tuple(texts))
+        for text, prompt in zip(texts, prompts, strict=True):
+            row = bridge.tokenizer(
+                prompt.text, add_special_tokens=False, return_offsets_mapping=True
+            )
+            ids, (start, stop) = row["input_ids"], prompt.content(row["offset_mapping"])
+            again = bridge.tokenizer.decode(ids[start:stop], clean_up_tokenization_spaces=False)
+            check_kept(model, text, again)
+            yield np.array(ids, dtype=np.int64), (start, stop)
+
+    def _template(self) -> ChatTemplate:
+        tokenizer = self._bridge.tokenizer
+        return ChatTemplate.of(
+            self._model.source.name, tokenizer.chat_template, tokenizer.special_tokens_map
+        )
+
+    def _bos(self) -> dict[str, Any]:
+        """BOS policy, and the prepended token with its id; a chat template has its own."""
+        tokenizer, options = self._bridge.tokenizer, self._options
+        prepended = self.tokenise(["a"])[0].content_start == 1
+        return {
+            "policy": options.bos if options.chat is None else "template",
+            "prepended": prepended,
+            "token": tokenizer.bos_token if prepended else None,
+            "token_id": tokenizer.bos_token_id if prepended else None,
+        }
 
     @property
     def bridge(self) -> Any:
@@ -283,79 +334,3 @@ def _frozen_threads(frozen: Mapping[str, Any] | None) -> int | None:
             remedy="Start a new run.",
         )
     return threads
-
-
-def tokenise(
-    bridge: Any, texts: Sequence[str], options: ExtractionOptions, model: str = "the model"
-) -> list[Tokenised]:
-    """Token ids of each text, not yet cut to the context.
-
-    Raises:
-        RequestError: The chat template cannot be used, or the tokenizer changes a text or knows no
-            characters.
-    """
-    tokenizer = bridge.tokenizer
-    results = []
-    for ids, span in _rows(bridge, texts, options, model):
-        strings = tokenizer.batch_decode(
-            [[token] for token in ids.tolist()], clean_up_tokenization_spaces=False
-        )
-        may_start = options.chat is not None or options.bos == "prepend"
-        starts = may_start and len(ids) > 0 and int(ids[0]) == tokenizer.bos_token_id
-        results.append(
-            Tokenised(
-                ids=ids,
-                strings=tuple(strings),
-                content_start=1 if starts else 0,
-                full_length=len(ids),
-                span=span,
-            )
-        )
-    return results
-
-
-def _rows(
-    bridge: Any, texts: Sequence[str], options: ExtractionOptions, model: str
-) -> Iterator[tuple[Int64[np.ndarray, " pos"], Span | None]]:
-    """Token ids of each text, and where the text is in a chat template."""
-    if options.chat is None:
-        for text in texts:
-            # TransformerLens truncates without a message unless told not to.
-            row = bridge.to_tokens(
-                text, prepend_bos=options.bos == "prepend", truncate=False, move_to_device=False
-            )[0]
-            yield row.numpy().astype(np.int64), None
-        return
-    prompts = formatted(template_of(bridge, model), options.chat, tuple(texts))
-    for text, prompt in zip(texts, prompts, strict=True):
-        row = bridge.tokenizer(prompt.text, add_special_tokens=False, return_offsets_mapping=True)
-        ids, (start, stop) = row["input_ids"], prompt.content(row["offset_mapping"])
-        again = bridge.tokenizer.decode(ids[start:stop], clean_up_tokenization_spaces=False)
-        check_kept(model, text, again)
-        yield np.array(ids, dtype=np.int64), (start, stop)
-
-
-def template_of(bridge: Any, model: str) -> ChatTemplate:
-    """The chat template of the loaded tokenizer; `RequestError` if it has none."""
-    tokenizer = bridge.tokenizer
-    return ChatTemplate.of(model, tokenizer.chat_template, tokenizer.special_tokens_map)
-
-
-def bos_facts(bridge: Any, options: ExtractionOptions) -> dict[str, Any]:
-    """BOS policy, and the prepended token with its id; a chat template has its own."""
-    prepended = tokenise(bridge, ["a"], options)[0].content_start == 1
-    return {
-        "policy": options.bos if options.chat is None else "template",
-        "prepended": prepended,
-        "token": bridge.tokenizer.bos_token if prepended else None,
-        "token_id": bridge.tokenizer.bos_token_id if prepended else None,
-    }
-
-
-def cut(prompt: Tokenised, context: int) -> Tokenised:
-    """The prompt's first `context` tokens; the same prompt where it already fits."""
-    if len(prompt.ids) <= context:
-        return prompt
-    return dataclasses.replace(
-        prompt, ids=prompt.ids[:context].copy(), strings=prompt.strings[:context]
-    )

@@ -254,11 +254,10 @@ class Reporter(Protocol):
         """Raise `CancelledError` when the run was cancelled; called between passes."""
 
 
-def steps_of(reporter: Reporter, folder: str, before: Callable[[], None] = lambda: None) -> OnStep:
-    """The steps of loading a model, told to the reporter of a run; `before` may raise to stop."""
+def steps_of(reporter: Reporter, folder: str) -> OnStep:
+    """The steps of loading a model, told to the reporter of a run, which may raise to stop."""
 
     def on_step(step: Step, **progress: Any) -> None:
-        before()
         reporter.step(step, model=folder, **progress)
 
     return on_step

@@ -148,7 +148,7 @@ def _run_model(
             remote.push(_entry_of(root, source, part))
     if not waiting:
         return
-    on_step = steps_of(reporter, source.folder, reporter.check_cancelled)
+    on_step = steps_of(reporter, source.folder)
     # The terms were accepted when the run was requested.
     source = ensure_model(source, accept_terms=True, on_step=on_step)
     if config.options.chat is not None and source.path is not None:

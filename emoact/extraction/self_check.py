@@ -150,123 +150,116 @@ class KeptPass:
         )
 
 
-def choose_plan(
-    bridge: Any,
-    prompts: Sequence[Tokenised],
-    *,
-    others: Sequence[Tokenised] = (),
-    sites: Sequence[SiteName],
-    device: torch.device,
-    budgets: Mapping[PlanName, int],
-    direct: bool = False,
-) -> tuple[PlanChoice, KeptPass | None]:
-    """The first of the three plans whose passes agree with single prompts.
+class PlanChecker:
+    """Passes compared with single prompts, which are computed through every component.
 
-    Where a pass of the work itself was compared, it is returned too.
-
-    Single prompts are always computed through every component of the bridge. A model that agrees in
-    no other way runs in that way too. The prompts are those of the run, in the order of its first
-    unit; `others` share passes where these share none. All sites of the run are compared. `direct`
-    tries first without the components whose hooks are not read.
+    The prompts are those of the run, in the order of its first unit; `others` share passes where
+    these share none. All sites of the run are compared.
     """
-    ids = [prompt.ids for prompt in (*prompts, *others)]
-    fixed = PASS_COST.get(device.type, PASS_COST["cpu"])
-    tolerance, references, tried = PARITY, dict[int, Reference](), list[str]()
-    widened = False
-    ways = dict.fromkeys(((direct, direct), (direct, False), (False, False)))
-    for plan, (short, alone) in product(PLANS[:-1], ways):
-        reader = HookReader(bridge, sites, device, direct=short, by_prompt=alone)
-        name = f"direct {plan}" if short else plan
-        name += " by prompt" if alone else ""
-        largest, is_work = _largest(ids, len(prompts), plan=plan, budget=budgets[plan], fixed=fixed)
-        if alone and not is_cheaper(largest):
-            continue
-        checked = _spread(largest.samples)
-        for sample in checked:
-            if sample not in references:
-                references[sample] = single_prompt(bridge, ids[sample], sites)
-        try:
-            difference, kept = _compare(reader, largest, checked, references)
-        except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
-            tried.append(f"{name} failed ({type(error).__name__})")
-            continue
-        if difference > tolerance and not widened:
-            widened = True
-            noise = own_error(bridge, ids, checked, references, sites)
-            tolerance = max(PARITY, 3 * noise)
-        if difference <= tolerance:
-            reason = "agrees with single prompts"
-            if tried:
-                reason += f"; {', '.join(tried)}"
+
+    def __init__(
+        self,
+        bridge: Any,
+        prompts: Sequence[Tokenised],
+        others: Sequence[Tokenised],
+        sites: Sequence[SiteName],
+        device: torch.device,
+    ) -> None:
+        self._bridge, self._sites, self._device = bridge, sites, device
+        self._ids = [prompt.ids for prompt in (*prompts, *others)]
+        self._n_work = len(prompts)
+        self._references = dict[int, Reference]()
+        self._tolerance, self._widened = PARITY, False
+
+    def choose(
+        self, budgets: Mapping[PlanName, int], *, direct: bool = False
+    ) -> tuple[PlanChoice, KeptPass | None]:
+        """The first of the three plans whose passes agree with single prompts.
+
+        Where a pass of the work itself was compared, it is returned too. `direct` tries first
+        without the components whose hooks are not read. A model that agrees in no other way
+        computes single prompts.
+        """
+        fixed = PASS_COST.get(self._device.type, PASS_COST["cpu"])
+        tried = list[str]()
+        ways = dict.fromkeys(((direct, direct), (direct, False), (False, False)))
+        for plan, (short, alone) in product(PLANS[:-1], ways):
             choice = PlanChoice(
                 plan=plan,
                 budget=budgets[plan],
-                difference=difference,
-                tolerance=tolerance,
-                reason=reason,
+                difference=0.0,
+                tolerance=PARITY,
+                reason="agrees with single prompts",
                 direct=short,
                 by_prompt=alone,
                 pass_cost=fixed,
             )
-            return choice, kept if is_work else None
-        tried.append(f"{name} differs by {difference:.2g}")
-    choice = PlanChoice(
-        plan="one_at_a_time",
-        budget=1,
-        difference=0.0,
-        tolerance=tolerance,
-        reason=f"no other plan agrees with single prompts: {', '.join(tried)}",
-    )
-    return choice, None
+            largest, is_work = self._largest(choice)
+            if alone and not is_cheaper(largest):
+                continue
+            difference, why, kept = self._compared(choice, largest)
+            if difference <= self._tolerance:
+                reason = "; ".join(filter(None, [choice.reason, ", ".join(tried)]))
+                choice = replace(
+                    choice, difference=difference, tolerance=self._tolerance, reason=reason
+                )
+                return choice, kept if is_work else None
+            name = f"{'direct ' if short else ''}{plan}{' by prompt' if alone else ''}"
+            tried.append(f"{name} failed ({why})" if why else f"{name} differs by {difference:.2g}")
+        choice = PlanChoice(
+            plan="one_at_a_time",
+            budget=1,
+            difference=0.0,
+            tolerance=self._tolerance,
+            reason=f"no other plan agrees with single prompts: {', '.join(tried)}",
+        )
+        return choice, None
 
+    def check(self, choice: PlanChoice) -> None:
+        """Compare the passes of a plan that a file names, as those of a new plan.
 
-def check_choice(
-    bridge: Any,
-    choice: PlanChoice,
-    prompts: Sequence[Tokenised],
-    *,
-    others: Sequence[Tokenised],
-    sites: Sequence[SiteName],
-    device: torch.device,
-) -> None:
-    """Compare the passes of a plan that a file names with single prompts, as those of a new plan.
-
-    Raises:
-        RequestError: They differ, or cannot be computed in this way.
-    """
-    if choice.plan == "one_at_a_time":
-        return
-    ids = [prompt.ids for prompt in (*prompts, *others)]
-    reader = HookReader(bridge, sites, device, direct=choice.direct, by_prompt=choice.by_prompt)
-    largest, _ = _largest(
-        ids, len(prompts), plan=choice.plan, budget=choice.budget, fixed=choice.pass_cost
-    )
-    checked = _spread(largest.samples)
-    references = {sample: single_prompt(bridge, ids[sample], sites) for sample in checked}
-    try:
-        difference, _ = _compare(reader, largest, checked, references)
-        why = f"differ from single prompts by {difference:.2g}"
-    except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
-        difference, why = float("inf"), f"cannot be computed ({type(error).__name__})"
-    if difference > PARITY:
-        noise = own_error(bridge, ids, checked, references, sites)
-        if difference > max(PARITY, 3 * noise):
+        Raises:
+            RequestError: They differ, or cannot be computed in this way.
+        """
+        if choice.plan == "one_at_a_time":
+            return
+        difference, why, _ = self._compared(choice, self._largest(choice)[0])
+        if difference > self._tolerance:
+            far = f"differ from single prompts by {difference:.2g}"
+            said = f"cannot be computed ({why})" if why else far
             raise RequestError(
-                f"the passes of plan.json ({choice.plan}) {why}", remedy="Start a new run."
+                f"the passes of plan.json ({choice.plan}) {said}", remedy="Start a new run."
             )
 
+    def _largest(self, choice: PlanChoice) -> tuple[Pass, bool]:
+        """The largest pass, and True where it is one of the work; only a shared one counts.
 
-def _largest(
-    ids: Sequence[np.ndarray], n_work: int, *, plan: PlanName, budget: int, fixed: float
-) -> tuple[Pass, bool]:
-    """The largest pass, and True where it is one of the work; only one that prompts share counts.
+        Any plan agrees with a single prompt, and with prompts that are too long for a tree.
+        """
+        how: Any = {"plan": choice.plan, "budget": choice.budget, "fixed": choice.pass_cost}
+        work = plan_passes(self._ids[: self._n_work], **how)
+        shared = [one_pass for one_pass in work if _breadth(one_pass)[0]]
+        return max(shared or plan_passes(self._ids, **how), key=_breadth), bool(shared)
 
-    Any plan agrees with a single prompt, and with prompts that are too long for a tree.
-    """
-    work = plan_passes(ids[:n_work], plan=plan, budget=budget, fixed=fixed)
-    shared = [one_pass for one_pass in work if _breadth(one_pass)[0]]
-    passes = shared or plan_passes(ids, plan=plan, budget=budget, fixed=fixed)
-    return max(passes, key=_breadth), bool(shared)
+    def _compared(self, choice: PlanChoice, one_pass: Pass) -> tuple[float, str, KeptPass | None]:
+        """Largest difference, the kind of error where there is one, and the pass."""
+        checked = _spread(one_pass.samples)
+        for sample in checked:
+            if sample not in self._references:
+                self._references[sample] = single_prompt(
+                    self._bridge, self._ids[sample], self._sites
+                )
+        how = {"direct": choice.direct, "by_prompt": choice.by_prompt}
+        reader = HookReader(self._bridge, self._sites, self._device, **how)
+        try:
+            difference, kept = _compare(reader, one_pass, checked, self._references)
+        except (EmoactError, RuntimeError, ValueError, IndexError, TypeError) as error:
+            return float("inf"), type(error).__name__, None
+        if difference > self._tolerance and not self._widened:
+            self._widened = True
+            noise = own_error(self._bridge, self._ids, checked, self._references, self._sites)
+            self._tolerance = max(PARITY, 3 * noise)
+        return difference, "", kept
 
 
 def _breadth(one_pass: Pass) -> tuple[bool, int, int]:
