@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from emoact.decode import read_regular
 from emoact.errors import EmoactError, RequestError
-from emoact.jobs.lock import RunLock
 from emoact.jobs.machine import start_apart
 from emoact.models import hosts
 from emoact.models.alike import ModelRequest
 from emoact.models.cache import cache_root
 from emoact.positions import Span
 from emoact.sites import SiteName
+from emoact.store.atomic import lock_held
 
 WORKER = (sys.executable, "-P", "-m", "emoact.host.worker")
 """The command of a host; its folder and what it loads are added."""
@@ -255,28 +256,18 @@ def _ask(
 
 def _start(request: ModelRequest) -> str:
     """Start a host; returns the end of its log where it ended before it listened."""
-    locks = cache_root() / "locks"
-    lock = None
-    # Where the cache cannot be written, two pages at once may start a host each.
-    with contextlib.suppress(OSError):
-        locks.mkdir(parents=True, exist_ok=True)
-        lock = RunLock.acquire(locks / "host.lock", patience_s=_START_S)
-    try:
+    lock = lock_held(cache_root() / "locks" / "host.lock", patience_s=_START_S)
+    with contextlib.ExitStack() as held:
+        # Where the cache cannot be written, two pages at once may start a host each.
+        with contextlib.suppress(EmoactError):
+            held.enter_context(lock)
         # Another page may have started it meanwhile.
         return "" if is_warm(request) else _start_alone(request)
-    finally:
-        if lock is not None:
-            lock.close()
 
 
 def _start_alone(request: ModelRequest) -> str:
     folder = hosts.new_folder()
-    loading = json.dumps(dataclasses.asdict(request.loading))
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        log = os.open(folder / "log", flags, 0o600)
-    except OSError as error:
-        raise EmoactError(f"{folder} cannot be written: {error.strerror}") from error
+    log, loading = folder / "log", json.dumps(dataclasses.asdict(request.loading))
     try:
         words = [*WORKER, "--folder", os.fspath(folder), "--loading", loading]
         process = start_apart(words, log=log, env=hosts.child_environment())
@@ -285,13 +276,11 @@ def _start_alone(request: ModelRequest) -> str:
             if (folder / "socket").exists():
                 return ""
             time.sleep(_PAUSE_S)
-        return os.pread(log, _LOG_BYTES, max(0, os.fstat(log).st_size - _LOG_BYTES)).decode(
-            errors="replace"
-        )
+        size = log.lstat().st_size
+        ended = read_regular(log, limit=_LOG_BYTES, after=max(0, size - _LOG_BYTES))
     except OSError as error:
         raise EmoactError(f"the model's process cannot be started: {error.strerror}") from error
-    finally:
-        os.close(log)
+    return ended.decode(errors="replace")
 
 
 def _lost(log: str) -> EmoactError:

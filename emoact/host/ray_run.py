@@ -15,6 +15,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ def run_on_ray(
     if not config.units:
         return
     with _connected(config.ray_address) as ray:
-        driver = _Driver(ray, config, reporter=reporter, plans=plans, engine_for=engine_for)
+        driver = _Driver(
+            ray=ray, config=config, reporter=reporter, plans=plans, engine_for=engine_for
+        )
         try:
             driver.work()
         finally:
@@ -92,26 +95,23 @@ def _connected(address: str | None) -> Iterator[Any]:
         ray.shutdown()
 
 
+@dataclass(kw_only=True)
 class _Driver:
     """Gives units to workers, and writes what they tell."""
 
-    def __init__(
-        self,
-        ray: Any,
-        config: RunConfig,
-        *,
-        reporter: Reporter,
-        plans: MutableMapping[str, Mapping[str, Any]],
-        engine_for: EngineFor,
-    ) -> None:
+    ray: Any
+    config: RunConfig
+    reporter: Reporter
+    plans: MutableMapping[str, Mapping[str, Any]]
+    engine_for: EngineFor
+
+    def __post_init__(self) -> None:
         queues: Any = importlib.import_module("ray.util.queue")
-        self._ray, self._config, self._reporter = ray, config, reporter
-        self._plans, self._engine_for = plans, engine_for
         self._threads = wanted(THREADS) or 1
-        self._gpus = 1 if config.options.device == "cuda" else 0
-        self._told = queues.Queue(actor_options=_beside_driver(ray))
-        self._waiting = deque(range(len(config.units)))
-        self._losses = [0] * len(config.units)
+        self._gpus = 1 if self.config.options.device == "cuda" else 0
+        self._told = queues.Queue(actor_options=_beside_driver(self.ray))
+        self._waiting = deque(range(len(self.config.units)))
+        self._losses = [0] * len(self.config.units)
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, int]] = {}
         self._choosing: set[str] = set()
@@ -120,13 +120,13 @@ class _Driver:
     def work(self) -> None:
         """Return when every unit is on the disk."""
         while self._waiting or self._working:
-            self._reporter.check_cancelled()
+            self.reporter.check_cancelled()
             self._tell()
             self._give()
             if not self._waiting:
                 # A worker that waits for a place, as its node was lost, takes that of an idle one.
                 self._end_idle()
-            done, _ = self._ray.wait(list(self._working), timeout=_PAUSE_S)
+            done, _ = self.ray.wait(list(self._working), timeout=_PAUSE_S)
             for reference in done:
                 self._take(reference)
         self._tell()
@@ -139,11 +139,11 @@ class _Driver:
     def _end_idle(self) -> None:
         while self._idle:
             with contextlib.suppress(Exception):
-                self._ray.kill(self._idle.pop())
+                self.ray.kill(self._idle.pop())
 
     def _has_room(self) -> bool:
         """True where the nodes that are there now hold one more worker."""
-        resources = self._ray.cluster_resources()
+        resources = self.ray.cluster_resources()
         most = int(resources.get("CPU", 1)) // self._threads
         if self._gpus:
             most = min(most, int(resources.get("GPU", 0)))
@@ -154,34 +154,34 @@ class _Driver:
             if not self._idle and not self._has_room():
                 return
             index = self._waiting.popleft()
-            folder = self._config.units[index][0].folder
-            if folder not in self._plans and folder in self._choosing:
+            folder = self.config.units[index][0].folder
+            if folder not in self.plans and folder in self._choosing:
                 # Its first worker is about to choose the plan that all units have to share.
                 self._waiting.append(index)
                 continue
             self._choosing.add(folder)
             worker = self._idle.pop() if self._idle else self._make()
-            plans = {name: dict(choices) for name, choices in self._plans.items()}
+            plans = {name: dict(choices) for name, choices in self.plans.items()}
             reference = worker.work.remote(index, plans)
             self._working[reference] = worker, index
 
     def _make(self) -> Any:
         self._n_made += 1
-        made = self._ray.remote(_Worker).options(
+        made = self.ray.remote(_Worker).options(
             num_cpus=self._threads,
             num_gpus=self._gpus,
             runtime_env={"env_vars": {THREADS: str(self._threads)}},
         )
         return made.remote(
-            f"worker-{self._n_made}", self._config.to_json(), self._told, self._engine_for
+            f"worker-{self._n_made}", self.config.to_json(), self._told, self.engine_for
         )
 
     def _take(self, reference: Any) -> None:
         worker, index = self._working.pop(reference)
-        model, part = self._config.units[index]
+        model, part = self.config.units[index]
         try:
-            failure = self._ray.get(reference)
-        except self._ray.exceptions.RayError as error:
+            failure = self.ray.get(reference)
+        except self.ray.exceptions.RayError as error:
             self._choosing.discard(model.folder)
             self._losses[index] += 1
             if self._losses[index] >= _LOSSES:
@@ -191,7 +191,7 @@ class _Driver:
                     remedy="A worker may need more memory than its node has; resume with fewer "
                     "workers for each node (EMOACT_THREADS).",
                 ) from error
-            self._reporter.note(
+            self.reporter.note(
                 f"a worker was lost with {model.name} {part.label}; another computes it"
             )
             self._waiting.appendleft(index)
@@ -209,12 +209,10 @@ class _Driver:
             told = self._told.get_nowait_batch(size) if size else ()
         for kind, fields in told:
             if kind == "plan":
-                if fields["folder"] not in self._plans:
-                    self._plans[fields["folder"]] = fields["choices"]
-            elif kind == "note":
-                self._reporter.note(fields["text"])
+                if fields["folder"] not in self.plans:
+                    self.plans[fields["folder"]] = fields["choices"]
             else:
-                getattr(self._reporter, kind)(**fields)
+                getattr(self.reporter, kind)(**fields)
 
 
 def _beside_driver(ray: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from emoact.decode import decode
@@ -24,7 +25,7 @@ from emoact.extraction.pipeline import bridge_engine, run_units
 from emoact.files import APPENDING, sole
 from emoact.host.server import Server
 from emoact.host.warm import WarmModel
-from emoact.jobs.attempt import leave, run_worker
+from emoact.jobs.attempt import attempt, leave
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.controls import controls_of
 from emoact.jobs.directory import FrozenChoices, RunDirectory
@@ -59,7 +60,7 @@ def main(
         prog=f"python -m {program}", description="Load a model and use it; started by emoact."
     )
     parser.add_argument("run_directory", type=Path, nargs="?", help="results/runs/RUN_ID")
-    parser.add_argument("--lock-fd", help="open file of the run's lock, already taken")
+    parser.add_argument("--lock-fd", type=int, help="open file of the run's lock, already taken")
     parser.add_argument("--folder", type=Path, help="folder of this host, for a sentence")
     parser.add_argument("--loading", help="what it is going to load, for a sentence")
     arguments = parser.parse_args(argv)
@@ -75,13 +76,8 @@ def main(
     warm = WarmModel(
         engine_for, before_loading=lambda: hosts.leave_others(folder), expected=expected
     )
-    runs = _Runs(
-        warm,
-        engine_for=engine_for,
-        program=program,
-        summarise=summarise,
-        host_log=folder and folder / "log",
-    )
+    log = folder and folder / "log"
+    runs = _Runs(warm=warm, engine_for=engine_for, summarise=summarise, host_log=log)
     first = None
     if arguments.run_directory is not None:
         first = runs.task(arguments.run_directory, arguments.lock_fd)
@@ -91,36 +87,29 @@ def main(
     return server.serve(first)
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Runs:
     """Works off the runs that need a model with that of this host."""
 
-    def __init__(
-        self,
-        warm: WarmModel,
-        *,
-        engine_for: EngineFor,
-        program: str,
-        summarise: bool,
-        host_log: Path | None,
-    ) -> None:
-        self._warm, self._engine_for, self._program = warm, engine_for, program
-        self._summarise, self._host_log = summarise, host_log
+    warm: WarmModel
+    engine_for: EngineFor
+    summarise: bool
+    host_log: Path | None
 
-    def task(self, directory: Path, descriptor: int | str | None) -> Callable[[], int]:
+    def task(self, directory: Path, descriptor: int | None) -> Callable[[], int]:
         """A function for the main thread that works a run off."""
-        lock = [] if descriptor is None else ["--lock-fd", str(descriptor)]
 
         def work() -> int:
             _print_to(RunDirectory(directory).log_path)
-            code = run_worker([os.fspath(directory), *lock], self._work, module=self._program)
-            if self._host_log is not None:
-                _print_to(self._host_log)
+            code = attempt(directory, descriptor, self._work)
+            if self.host_log is not None:
+                _print_to(self.host_log)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             if code not in _USABLE:
                 # The reason may be the model, or the memory that it takes.
-                self._warm.drop()
-            if code == os.EX_OK and self._summarise:
+                self.warm.drop()
+            if code == os.EX_OK and self.summarise:
                 self._summarise_results(directory)
             return code
 
@@ -143,22 +132,22 @@ class _Runs:
                 if config.executor == RAY.name:
                     from emoact.host.ray_run import run_on_ray
 
-                    run_on_ray(config, reporter=reporter, plans=plans, engine_for=self._engine_for)
+                    run_on_ray(config, reporter=reporter, plans=plans, engine_for=self.engine_for)
                 else:
-                    run_units(config, reporter=reporter, plans=plans, engine_for=self._warm)
+                    run_units(config, reporter=reporter, plans=plans, engine_for=self.warm)
             finally:
                 learn(config, reporter.snapshot)
             return
         if config.kind == "causes":
             from emoact.causes.work import work_causes
 
-            work_causes(config, reporter, self._warm)
+            work_causes(config, reporter, self.warm)
             return
         # An extraction starts sooner without the libraries of the statistics.
         from emoact.analysis.worker import analyze
 
         root, request = ResultsRoot(config.results), controls_of(config)
-        done = make_controls(root, request, reporter=reporter, engine_for=self._warm)
+        done = make_controls(root, request, reporter=reporter, engine_for=self.warm)
         analyze(directory, config, reporter, done=done)
 
 

@@ -31,29 +31,30 @@ _LONGEST_REASON = 500
 
 
 def run_worker(argv: Sequence[str] | None, work: Work, *, module: str) -> int:
-    """Work a run off; returns the exit code of the command line's conventions."""
+    """Work off the run of a command; returns the exit code of the command line's conventions."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}", description="Work off one run; started by emoact itself."
     )
     parser.add_argument("run_directory", type=Path, help="results/runs/RUN_ID")
     parser.add_argument("--lock-fd", type=int, help="open file of the run's lock, already taken")
     arguments = parser.parse_args(argv)
-    directory = RunDirectory(arguments.run_directory)
+    return attempt(arguments.run_directory, arguments.lock_fd, work)
+
+
+def attempt(path: Path, descriptor: int | None, work: Work) -> int:
+    """Work a run off; `descriptor`: the open file of its lock, where that is taken already."""
+    directory = RunDirectory(path)
     # No more than a part of a text stream, so it has no type that the redirection knows.
     out: Any = RedactedStream(sys.stdout)
     err: Any = RedactedStream(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        return _run(directory, arguments.lock_fd, work)
-
-
-def _run(directory: RunDirectory, descriptor: int | None, work: Work) -> int:
-    try:
-        lock = _lock(directory, descriptor)
-    except RequestError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    with contextlib.closing(lock):
-        return _attempt(directory, lock, work)
+        try:
+            lock = _lock(directory, descriptor)
+        except RequestError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
+        with contextlib.closing(lock):
+            return _attempt(directory, lock, work)
 
 
 def _attempt(directory: RunDirectory, lock: RunLock, work: Work) -> int:

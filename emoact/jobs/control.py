@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import functools
 import os
@@ -16,7 +15,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.files import APPENDING
 from emoact.jobs.config import AnyConfig, JobConfig, RunConfig
 from emoact.jobs.controls import loads_pickles
-from emoact.jobs.directory import RunDirectory, Status, write_status
+from emoact.jobs.directory import RunDirectory
 from emoact.jobs.executor import LOCAL, Capability, Executor, find_executor
 from emoact.jobs.launch import (
     Started,
@@ -133,12 +132,8 @@ def resume(
             )
         config = directory.config()
         _executor(config, "resume")
-        if loads_pickles(config) and not allow_pickle_weights:
-            raise RequestError(
-                f"run {run_id!r} loads weights that are stored as pickles, which can run code",
-                remedy="If you trust the models that it names: "
-                f"`emoact runs resume {run_id} --allow-pickle-weights`.",
-            )
+        if not allow_pickle_weights:
+            _refuse_pickles(config, f": `emoact runs resume {run_id} --allow-pickle-weights`")
         if isinstance(config, RunConfig):
             if config.ray_address not in (None, ray_address):
                 raise RequestError(
@@ -170,12 +165,7 @@ def again(results: str | os.PathLike[str], run_id: str) -> Started:
         raise RequestError(
             f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.shell_command}"
         )
-    if loads_pickles(config):
-        raise RequestError(
-            f"run {run_id!r} loads weights that are stored as pickles, which can run code",
-            remedy="If you trust the models that it names, start it in a shell with "
-            "--allow-pickle-weights.",
-        )
+    _refuse_pickles(config, ", start it in a shell with --allow-pickle-weights")
     return start(config.again())
 
 
@@ -229,16 +219,21 @@ def _executor(config: AnyConfig | None, capability: Capability) -> Executor:
     return executor
 
 
+def _refuse_pickles(config: AnyConfig, how: str) -> None:
+    if loads_pickles(config):
+        raise RequestError(
+            f"run {config.run_id!r} loads weights that are stored as pickles, which can run code",
+            remedy=f"If you trust the models that it names{how}.",
+        )
+
+
 def _launch_again(
     directory: RunDirectory, config: AnyConfig, *, worker: Sequence[str] | None
 ) -> None:
     lock = _take(directory)
     try:
         directory.cancel_path.unlink(missing_ok=True)
-        before = look(directory).snapshot.again()
-        place = enter_queue(directory.path.parent, lock, config)
-        waiting = dataclasses.replace(before, place=place)
-        write_status(directory.status_path, Status.now(waiting, None), durable=False)
+        enter_queue(directory, lock, config, look(directory).snapshot.again())
         submit(directory, lock, config, worker=worker)
     finally:
         lock.close()

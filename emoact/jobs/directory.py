@@ -18,7 +18,7 @@ from emoact.errors import EmoactError, RequestError
 from emoact.files import is_there, sole
 from emoact.jobs.config import MOST_UNITS, AnyConfig, config_from_json
 from emoact.jobs.events import Event, read_events
-from emoact.jobs.lock import LockReading, WorkerProcess, read_lock
+from emoact.jobs.lock import WorkerProcess, read_lock
 from emoact.jobs.machine import this_machine
 from emoact.jobs.snapshot import Snapshot
 from emoact.schema import SCHEMA_VERSION
@@ -210,20 +210,9 @@ class RunDirectory:
         """True when the worker was asked to stop."""
         return os.path.lexists(self.cancel_path)
 
-    def lock(self) -> LockReading:
-        """State of the lock, with the place in the queue.
-
-        Raises:
-            RequestError: The lock cannot be looked at.
-        """
-        try:
-            return read_lock(self.lock_path)
-        except OSError as error:
-            raise RequestError(f"lock ({error.strerror})") from error
-
     def lock_is_held(self) -> bool:
-        """True while a worker runs; raises as `lock` does."""
-        return self.lock().held
+        """True while a worker runs; raises as `read_lock` does."""
+        return read_lock(self.lock_path).held
 
 
 @dataclass(frozen=True)

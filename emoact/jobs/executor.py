@@ -13,12 +13,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from emoact.errors import EmoactError, RequestError
-from emoact.files import APPENDING, sole
 from emoact.jobs.lock import LockReading, RunLock, read_lock
 from emoact.jobs.machine import start_apart
 from emoact.store.protocol import Choosable, find_named
@@ -71,7 +71,7 @@ class Executor(Choosable, Protocol):
         """State of the run's lock, which is held as long as the work goes on.
 
         Raises:
-            OSError: It cannot be read.
+            RequestError: It cannot be read.
         """
 
     def cancel(self, directory: RunDirectory, *, attempt: int, is_over: Callable[[], bool]) -> None:
@@ -84,13 +84,20 @@ class Executor(Choosable, Protocol):
         """
 
 
-class LocalExecutor:
-    """A warm model host or a new worker process for each run, on this machine."""
+@dataclass(frozen=True, kw_only=True)
+class ProcessExecutor:
+    """Worker processes on this machine.
 
-    name = "local"
-    label = "This machine"
-    about = "a process on this machine; one run at a time, or as many as EMOACT_WORKERS says"
-    capabilities: frozenset[Capability] = frozenset({"cancel", "resume", "queue"})
+    Attributes:
+        is_warm: A warm model host works a run off where one fits, and a worker process becomes one;
+            without it a process ends with its run.
+    """
+
+    name: str
+    label: str
+    about: str
+    capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
+    is_warm: bool = False
 
     def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
         """Give the run to a host that has its model, or start a worker process.
@@ -101,9 +108,12 @@ class LocalExecutor:
             OSError: The system refused.
         """
         environment = _hosts().child_environment()
-        if _hand_over(directory, lock, program=command[-1], environment=environment):
+        if not self.is_warm:
+            environment[_hosts().IDLE] = "0"
+        elif _hand_over(directory, lock, program=command[-1], environment=environment):
             return
-        _start_worker(directory, lock, command, environment)
+        words = [*command, os.fspath(directory.path.absolute()), "--lock-fd", str(lock.descriptor)]
+        start_apart(words, log=directory.log_path, env=environment, pass_fds=(lock.descriptor,))
 
     def watch(self, directory: RunDirectory) -> LockReading:
         """State of the lock; the kernel frees it when the process is gone."""
@@ -122,18 +132,6 @@ class LocalExecutor:
                 if worker is not None:
                     worker.send(steps.pop(0)[1], is_alive=directory.lock_is_held)
             time.sleep(_PAUSE_S)
-
-
-def _start_worker(
-    directory: RunDirectory, lock: RunLock, command: Sequence[str], environment: Mapping[str, str]
-) -> None:
-    words = [*command, os.fspath(directory.path.absolute())]
-    words += ["--lock-fd", str(lock.descriptor)]
-    log = sole(os.open(directory.log_path, APPENDING, 0o666), directory.log_path)
-    try:
-        start_apart(words, log=log, env=environment, pass_fds=(lock.descriptor,))
-    finally:
-        os.close(log)
 
 
 def _hand_over(
@@ -193,69 +191,25 @@ def _worker(directory: RunDirectory, attempt: int) -> WorkerProcess | None:
     return status.worker if status.snapshot.attempt == attempt else None
 
 
-class AloneExecutor(LocalExecutor):
-    """A worker process of its own for each run, which waits for no other run and leaves no host."""
-
-    capabilities: frozenset[Capability] = frozenset({"cancel", "resume"})
-
-    def submit(self, directory: RunDirectory, lock: RunLock, command: Sequence[str]) -> None:
-        """Start a worker process that ends with its run; `OSError` if the system refused."""
-        hosts = _hosts()
-        _start_worker(directory, lock, command, {**hosts.child_environment(), hosts.IDLE: "0"})
-
-
-class ShardExecutor(AloneExecutor):
-    """The process of a shard; others may be at work on other machines. `--shard` chooses it."""
-
-    name = "shard"
-    label = "Shards"
-    about = "one process for each share of the units, started by a cluster or by hand"
-
-
-class RayExecutor(AloneExecutor):
-    """A process that gives the units of a run to workers on Ray."""
-
-    name = "ray"
-    label = "Ray"
-    about = "workers on Ray, of this machine or of a cluster (--ray-address); needs emoact[ray]"
-
-    @staticmethod
-    def check_installed() -> None:
-        """Raise `RequestError` unless Ray is installed, in a version that works."""
-        found = _ray_version()
-        if found is None or not _RAY <= tuple(map(int, re.findall(r"\d+", found)[:2])) < (3, 0):
-            have = "not installed" if found is None else f"of version {found}"
-            raise RequestError(
-                f"Ray is {have} here; version 2.60 or a later 2.x is needed",
-                remedy="pip install 'emoact[ray]' installs it.",
-            )
-
-    @staticmethod
-    def check_reachable(address: str) -> None:
-        """Return where a process listens at the address of a cluster; `auto` is not looked at.
-
-        Ray itself tries for minutes.
-
-        Raises:
-            RequestError: None does, or it is no address.
-        """
-        if address == "auto":
-            return
-        host, _, port = address.removeprefix("ray://").rpartition(":")
-        try:
-            with socket.create_connection((host, int(port)), timeout=_ANSWER_S):
-                return
-        except (OSError, ValueError, OverflowError) as error:
-            why = "HOST:PORT is asked for" if isinstance(error, ValueError) else error
-            raise RequestError(
-                f"no head node of Ray answers at --ray-address {address[:100]!r} ({why})",
-                remedy="`ray start --head` prints the address, HOST:PORT.",
-            ) from error
-
-
-LOCAL = LocalExecutor()
-SHARDS = ShardExecutor()
-RAY = RayExecutor()
+LOCAL = ProcessExecutor(
+    name="local",
+    label="This machine",
+    about="a process on this machine; one run at a time, or as many as EMOACT_WORKERS says",
+    capabilities=frozenset({"cancel", "resume", "queue"}),
+    is_warm=True,
+)
+SHARDS = ProcessExecutor(
+    name="shard",
+    label="Shards",
+    about="one process for each share of the units, started by a cluster or by hand",
+)
+"""The process of a shard; others may be at work on other machines. `--shard` chooses it."""
+RAY = ProcessExecutor(
+    name="ray",
+    label="Ray",
+    about="workers on Ray, of this machine or of a cluster (--ray-address); needs emoact[ray]",
+)
+"""A process that gives the units of a run to workers on Ray."""
 
 EXECUTORS: tuple[Executor, ...] = (LOCAL, RAY)
 """Every executor that a request may name; the first is the default."""
@@ -269,6 +223,35 @@ def find_executor(name: str) -> Executor:
 def offered() -> tuple[Executor, ...]:
     """The executors that a page offers: Ray where it is installed."""
     return tuple(one for one in EXECUTORS if one is not RAY or _ray_version())
+
+
+def check_ray(address: str | None) -> None:
+    """Check that Ray is installed, and that a process listens at the address of a cluster.
+
+    Ray itself tries for minutes. `auto` is not looked at.
+
+    Raises:
+        RequestError: It is not, in a version that works; or none does, or it is no address.
+    """
+    found = _ray_version()
+    if found is None or not _RAY <= tuple(map(int, re.findall(r"\d+", found)[:2])) < (3, 0):
+        have = "not installed" if found is None else f"of version {found}"
+        raise RequestError(
+            f"Ray is {have} here; version 2.60 or a later 2.x is needed",
+            remedy="pip install 'emoact[ray]' installs it.",
+        )
+    if address is None or address == "auto":
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_ANSWER_S):
+            return
+    except (OSError, ValueError, OverflowError) as error:
+        why = "HOST:PORT is asked for" if isinstance(error, ValueError) else error
+        raise RequestError(
+            f"no head node of Ray answers at --ray-address {address[:100]!r} ({why})",
+            remedy="`ray start --head` prints the address, HOST:PORT.",
+        ) from error
 
 
 def _ray_version() -> str | None:

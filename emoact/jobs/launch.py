@@ -116,9 +116,13 @@ def submit(
     find_executor(config.executor).submit(directory, lock, worker or worker_of(config))
 
 
-def enter_queue(runs: Path, lock: RunLock, config: AnyConfig) -> int | None:
-    """Place in the queue, 1 for the next; None where the run waits for no other."""
-    return join(runs, lock, waits=can(config.executor, "queue"))
+def enter_queue(
+    directory: RunDirectory, lock: RunLock, config: AnyConfig, before: Snapshot
+) -> None:
+    """Put a run at the end of the queue, and write its first status."""
+    place = join(directory.path.parent, lock, waits=can(config.executor, "queue"))
+    waiting = Status.now(dataclasses.replace(before, place=place), None)
+    write_status(directory.status_path, waiting, durable=False)
 
 
 def remove_leftovers(runs: Path) -> None:
@@ -149,9 +153,8 @@ def _make(directory: RunDirectory, config: AnyConfig) -> RunLock:
         lock = RunLock.acquire(hidden.lock_path)
         if lock is None:
             raise RequestError(f"{hidden.lock_path} is locked by another process")
-        before = dataclasses.replace(Snapshot.before(config), place=enter_queue(runs, lock, config))
         write_json(hidden.config_path, sealed(config.to_json()))
-        write_status(hidden.status_path, Status.now(before, None), durable=False)
+        enter_queue(hidden, lock, config, Snapshot.before(config))
         hidden.path.rename(directory.path)
         hidden = directory
         sync_folder(runs)

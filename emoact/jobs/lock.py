@@ -107,23 +107,24 @@ def read_lock(path: Path) -> LockReading:
     """State of the lock at `path`; free where there is no file.
 
     Raises:
-        OSError: The file is there and cannot be opened.
-        RequestError: The file system has no locks.
+        RequestError: The file is there and cannot be read, or the file system has no locks.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags)
+        try:
+            # The line first: a lock found free afterwards makes it void.
+            note = _parse(os.pread(descriptor, 64, 0))
+            free = try_lock(descriptor, shared=True)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return LockReading(held=False, note=None)
-    try:
-        # The line first: a lock found free afterwards makes it void.
-        note = _parse(os.pread(descriptor, 64, 0))
-        free = try_lock(descriptor, shared=True)
-        if free is None:
-            raise _no_locks(path)
-        return LockReading(held=not free, note=note)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        raise RequestError(f"lock ({error.strerror})") from error
+    if free is None:
+        raise _no_locks(path)
+    return LockReading(held=not free, note=note)
 
 
 def _parse(line: bytes) -> QueueNote | None:

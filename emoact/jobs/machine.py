@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -10,6 +11,8 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from emoact.files import APPENDING, sole
 
 
 @functools.cache
@@ -59,27 +62,33 @@ def has_half() -> bool:
 def start_apart(
     words: Sequence[str],
     *,
-    log: int | None = None,
+    log: Path | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one.
 
-    `log` takes its output. Without `log` or `env` it has those of this process; `pass_fds` are open
-    files that it gets.
+    Its output goes to the end of `log`. Without `log` or `env` it has those of this process;
+    `pass_fds` are open files that it gets.
 
     Raises:
         OSError: The system refused.
+        RequestError: The log has a second name.
     """
-    process = subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env=env,
-        pass_fds=pass_fds,
-        start_new_session=True,
-    )
+    with contextlib.ExitStack() as stack:
+        output = None
+        if log is not None:
+            output = sole(os.open(log, APPENDING, 0o666), log)
+            stack.callback(os.close, output)
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=env,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
     # A child whose end is not collected stays in the process table as long as its parent.
     threading.Thread(target=process.wait, daemon=True).start()
     return process

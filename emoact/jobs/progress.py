@@ -124,9 +124,7 @@ def _unit(unit: UnitProgress, names: dict[str, str], found: Look) -> UnitView:
     state = unit.state
     if not found.active and state in ("running", "saving"):
         state = "stopped"
-    seconds = unit.seconds
-    if seconds is None and unit.started_s is not None:
-        seconds = max(0.0, found.snapshot.elapsed_s - unit.started_s)
+    seconds = unit.spent_s(found.snapshot.elapsed_s)
     rated = seconds if seconds and state != "skipped" and unit.samples_done else None
     stated = {
         **vars(unit),

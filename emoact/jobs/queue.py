@@ -16,7 +16,7 @@ from pathlib import Path
 from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import Shard
 from emoact.jobs.directory import RunDirectory
-from emoact.jobs.lock import LockReading, QueueNote, RunLock
+from emoact.jobs.lock import LockReading, QueueNote, RunLock, read_lock
 from emoact.store.atomic import lock_held, write_error
 from emoact.store.layout import is_id
 
@@ -154,6 +154,6 @@ def _living(runs: Path) -> list[tuple[RunDirectory, LockReading]]:
 
 def _read(directory: RunDirectory) -> LockReading:
     try:
-        return directory.lock()
+        return read_lock(directory.lock_path)
     except RequestError:
         return LockReading(held=False, note=None)

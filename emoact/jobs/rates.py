@@ -11,7 +11,7 @@ from emoact.decode import decode, encode, read_json
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.config import AnyConfig, RunConfig
 from emoact.jobs.machine import machine_id
-from emoact.jobs.snapshot import Snapshot, UnitProgress
+from emoact.jobs.snapshot import Snapshot
 from emoact.models.cache import cache_root
 from emoact.models.registry import split_configured
 from emoact.schema import ExtractionOptions
@@ -128,19 +128,11 @@ def _rates(snapshot: Snapshot) -> dict[str, float]:
     tokens: dict[str, float] = {}
     seconds: dict[str, float] = {}
     for unit in snapshot.units:
-        spent = _seconds(unit, snapshot)
+        spent = None if unit.state == "skipped" else unit.spent_s(snapshot.elapsed_s)
         if unit.folder in snapshot.ready_s and spent and unit.tokens_done:
             tokens[unit.folder] = tokens.get(unit.folder, 0.0) + unit.tokens_done
             seconds[unit.folder] = seconds.get(unit.folder, 0.0) + spent
     return {folder: tokens[folder] / seconds[folder] for folder in tokens}
-
-
-def _seconds(unit: UnitProgress, snapshot: Snapshot) -> float | None:
-    if unit.state == "skipped":
-        return None
-    if unit.seconds is not None:
-        return unit.seconds
-    return None if unit.started_s is None else snapshot.elapsed_s - unit.started_s
 
 
 def _rate(folder: str, rates: Mapping[str, float], sizes: Mapping[str, int | None]) -> float:

@@ -15,7 +15,7 @@ from emoact.decode import sha256_of
 from emoact.errors import RequestError
 from emoact.jobs.config import DatasetRef, RunConfig, RunModel, Shard, new_run_id, now
 from emoact.jobs.estimate import ModelWork, estimate_run
-from emoact.jobs.executor import LOCAL, RAY, SHARDS, find_executor
+from emoact.jobs.executor import LOCAL, RAY, SHARDS, check_ray, find_executor
 from emoact.jobs.on_disk import units_on_disk
 from emoact.jobs.queue import worker_slots
 from emoact.jobs.redact import redact
@@ -117,9 +117,7 @@ def prepare(request: ExtractRequest) -> RunConfig:
             "--ray-address is of the executor ray", remedy="Add --executor ray, or leave it out."
         )
     if request.executor == RAY.name:
-        RAY.check_installed()
-        if request.ray_address is not None:
-            RAY.check_reachable(request.ray_address)
+        check_ray(request.ray_address)
     store = find_store(request.store)
     if request.options.precision not in store.precisions:
         raise RequestError(

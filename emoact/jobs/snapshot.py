@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -73,6 +73,12 @@ class UnitProgress:
     sha256: str | None = None
     reason: str | None = None
     worker: str | None = None
+
+    def spent_s(self, elapsed_s: float) -> float | None:
+        """Seconds that it took, or has taken so far; None before it starts."""
+        if self.seconds is None and self.started_s is not None:
+            return max(0.0, elapsed_s - self.started_s)
+        return self.seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,13 +255,9 @@ def _stepped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
     if name == "load" and (moved.step is None or moved.step.name != "load"):
         moved = dataclasses.replace(moved, loading_since=moved.elapsed_s)
     if name == "save":
-        units = tuple(
-            dataclasses.replace(unit, state="saving")
-            if unit.folder == folder and unit.state == "running"
-            else unit
-            for unit in moved.units
+        moved = _changed(
+            moved, lambda unit: (unit.folder, unit.state) == (folder, "running"), state="saving"
         )
-        moved = dataclasses.replace(moved, units=units)
     if fields.get("share") is not None:
         # A job has nothing to load: it works from its first step on.
         moved = dataclasses.replace(moved, state="running", share=fields["share"])
@@ -284,19 +286,12 @@ def _saved(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
 
 
 def _skipped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
-    def skip(unit: UnitProgress) -> UnitProgress:
+    kept = {key: fields[key] for key in ("path", "reason")}
+    for unit in moved.units:
         # What an earlier attempt of this run saved keeps its figures.
-        if not _is(unit, fields) or unit.state == "saved":
-            return unit
-        return dataclasses.replace(
-            unit,
-            state="skipped",
-            samples_done=unit.n_samples,
-            path=fields["path"],
-            reason=fields["reason"],
-        )
-
-    return dataclasses.replace(moved, units=tuple(skip(unit) for unit in moved.units))
+        if _is(unit, fields) and unit.state != "saved":
+            return _unit(moved, fields, state="skipped", samples_done=unit.n_samples, **kept)
+    return moved
 
 
 def _ended(moved: Snapshot, event: Event) -> Snapshot:
@@ -316,11 +311,14 @@ def _is(unit: UnitProgress, fields: Mapping[str, Any]) -> bool:
 
 
 def _unit(snapshot: Snapshot, fields: Mapping[str, Any], **changes: Any) -> Snapshot:
-    units = tuple(
-        dataclasses.replace(unit, **changes) if _is(unit, fields) else unit
-        for unit in snapshot.units
+    return _changed(snapshot, lambda unit: _is(unit, fields), **changes)
+
+
+def _changed(snapshot: Snapshot, which: Callable[[UnitProgress], bool], **changes: Any) -> Snapshot:
+    units = (
+        dataclasses.replace(unit, **changes) if which(unit) else unit for unit in snapshot.units
     )
-    return dataclasses.replace(snapshot, units=units)
+    return dataclasses.replace(snapshot, units=tuple(units))
 
 
 def _counted(snapshot: Snapshot) -> Snapshot:

@@ -1,9 +1,6 @@
 """One run from start to end, through real worker processes with the numpy stand-in."""
 
-import itertools
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,16 +42,6 @@ def test_a_renamed_folder_ends_the_run_and_stays_renamed(world: World, resumed_a
     control.resume(place, run_id)
     wait_for(lambda: progress.read_run(place, run_id).state == "finished")
     assert len(list((place / "activations").rglob("*.pkl"))) == len(EMOTIONS)
-
-
-def test_concurrent_starts_make_one_run(world: World) -> None:
-    configs = [world.config(world.model(pass_s=0.1))]
-    configs += [world.config(world.path / "models" / "tiny") for _ in range(7)]
-    with ThreadPoolExecutor(8) as pool:
-        started = list(pool.map(world.start, configs))
-    assert len({each.run_id for each in started}) == 1
-    assert sum(not each.existing for each in started) == 1
-    assert len(progress.list_runs(world.results)) == 1
 
 
 def test_a_killed_run_is_crashed_and_resumed_equals_an_undisturbed_one(world: World) -> None:
@@ -119,25 +106,6 @@ def test_an_unforeseen_error_leaves_its_traceback_in_the_log(world: World) -> No
     assert any("Traceback" in line for line in view.error.log_tail)
 
 
-def test_three_runs_wait_for_one_another_in_order(world: World) -> None:
-    models = [world.model(name, pass_s=0.05) for name in ("a", "b", "c")]
-    ids = [world.start(world.config(model)).run_id for model in models]
-    places = [world.view(run_id).summary.place for run_id in ids[1:]]
-    assert places == [2, 3] or places == [1, 2]
-    for run_id in ids:
-        assert world.wait(run_id).state == "finished"
-    turns = [spans(world, run_id) for run_id in ids]
-    for (_, ended), (turn, _) in itertools.pairwise(turns):
-        assert turn >= ended, "two runs worked at once"
-
-
-def spans(world: World, run_id: str) -> tuple[float, float]:
-    """When the run chose its plan and when it saved its last file, by the files' own times."""
-    last = world.view(run_id).units[-1].path
-    assert last is not None
-    return world.directory(run_id).plan_path.stat().st_mtime, Path(last).stat().st_mtime
-
-
 def test_a_cancelled_waiter_leaves_the_queue_and_the_next_moves_up(world: World) -> None:
     models = [world.model("a", pass_s=0.2), world.model("b"), world.model("c")]
     first, second, third = (world.start(world.config(model)).run_id for model in models)
@@ -177,5 +145,6 @@ def test_a_changed_data_set_is_not_resumed(world: World) -> None:
 def test_a_run_started_from_a_thread_leaves_no_zombie(world: World) -> None:
     run_id = world.start(world.config(world.model())).run_id
     world.wait(run_id)
-    reaper = f"reap-{run_id}"
-    wait_for(lambda: not any(each.name == reaper for each in threading.enumerate()), within_s=5)
+    worker = world.directory(run_id).status().worker
+    assert worker is not None
+    wait_for(lambda: not Path(f"/proc/{worker.pid}").exists(), within_s=5)

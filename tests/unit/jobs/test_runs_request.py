@@ -104,12 +104,6 @@ def test_results_that_cannot_be_written_are_refused(world: World) -> None:
         prepare(world.request(world.model(), results="/proc/emoact/results"))
 
 
-def test_an_odd_worker_count_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMOACT_WORKERS", "many")
-    with pytest.raises(RequestError, match="EMOACT_WORKERS"):
-        prepare(world.request(world.model()))
-
-
 def test_a_unit_that_is_there_already_costs_nothing(world: World) -> None:
     model = world.model()
     first = world.config(model, emotions=("anger",))

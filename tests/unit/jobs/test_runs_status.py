@@ -126,12 +126,6 @@ def test_a_log_on_a_full_disk_does_not_end_a_run() -> None:
     stream.flush()
 
 
-def test_a_newer_status_says_so(tmp_path: Path) -> None:
-    (tmp_path / "status.json").write_text('{"schema_version": 5}')
-    with pytest.raises(RequestError, match="written by a newer emoact"):
-        RunDirectory(tmp_path).status()
-
-
 def test_a_status_of_too_many_files_is_refused_unbuilt(tmp_path: Path) -> None:
     fields = Status.now(in_state(a_config(tmp_path), "failed"), None).to_json()
     units = fields["snapshot"]["units"]
