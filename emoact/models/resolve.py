@@ -122,27 +122,23 @@ def _embedded(spec: ModelSpec, packaged: PackagedModel) -> ModelSource:
 
 
 def _registered(spec: ModelSpec) -> ModelSource:
-    snapshot = cached_snapshot(spec.hub_id, "main")
-    if snapshot is not None:
-        # An incomplete download counts as missing here; extraction names the missing file.
-        with suppress(RequestError):
-            return _from_snapshot(
-                spec.hub_id, "main", snapshot=snapshot, allow_pickle_weights=False
-            )
+    # An incomplete download counts as missing here; extraction names the missing file.
+    with suppress(RequestError):
+        found = _cached(spec.hub_id, "main", allow_pickle_weights=False)
+        if found is not None:
+            return found
     return _to_download(spec.hub_id, "main")
 
 
 def _hub(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource:
-    snapshot = cached_snapshot(hub_id, revision)
-    if snapshot is not None:
-        try:
-            return _from_snapshot(
-                hub_id, revision, snapshot=snapshot, allow_pickle_weights=allow_pickle_weights
-            )
-        except IncompleteError:
-            # The download goes on where it was interrupted.
-            if is_offline():
-                raise
+    try:
+        found = _cached(hub_id, revision, allow_pickle_weights=allow_pickle_weights)
+        if found is not None:
+            return found
+    except IncompleteError:
+        # The download goes on where it was interrupted.
+        if is_offline():
+            raise
     size = remote_size(
         hub_id,
         revision,
@@ -175,9 +171,11 @@ def _to_download(hub_id: str, revision: str) -> ModelSource:
     )
 
 
-def _from_snapshot(
-    hub_id: str, revision: str, *, snapshot: Path, allow_pickle_weights: bool
-) -> ModelSource:
+def _cached(hub_id: str, revision: str, *, allow_pickle_weights: bool) -> ModelSource | None:
+    """The model in the cache of the hub; None where it is not there."""
+    snapshot = cached_snapshot(hub_id, revision)
+    if snapshot is None:
+        return None
     return replace(
         _to_download(hub_id, revision),
         commit=snapshot.name,

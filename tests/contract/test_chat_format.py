@@ -1,9 +1,8 @@
 """Chat formats of tiny real models, against transformers and plain Hugging Face."""
 
+import functools
 import itertools
 import pickle
-import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ from tokenizers import Tokenizer, normalizers
 from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
-from emoact.cli.entry import build_parser
 from emoact.errors import RequestError
 from emoact.extraction.controls import compute_controls
 from emoact.extraction.extractor import ActivationExtractor
-from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.alike import request_like
 from emoact.positions import Pooling
 from emoact.schema import ChatFormat, ExtractionOptions
@@ -30,12 +27,11 @@ from emoact.store.reading import read
 from emoact.store.summaries.measuring import measure_file
 from tests.support.planted import plant_unit
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import Rows, engine_of, save_tiny
+from tests.support.tiny_models import ROLES, Rows, engine_of, extracted, save_with_prompts
 from tests.support.typed import Typed
 
 TEMPLATES = {
-    "roles": "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n"
-    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+    "roles": ROLES,
     "instructions": "{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content | trim }} "
     "[/INST]{% else %}{{ m.content }} {% endif %}{% endfor %}",
 }
@@ -48,47 +44,27 @@ TEXTS = (
 SITES = ("resid_pre", "mlp_out")
 
 
-@dataclass(frozen=True)
-class Model:
-    folder: Path
-    dataset: Path
-
-    @property
-    def tokenizer(self) -> Any:
-        return AutoTokenizer.from_pretrained(self.folder)
-
-
-def made(path: Path, family: str, template: str) -> Model:
-    folder = save_tiny(family, path / "model")
-    (folder / "chat_template.jinja").write_text(TEMPLATES[template])
-    rows = [f"{text}\t{emotion}\n" for emotion in ("anger", "neutral") for text in TEXTS]
-    (path / "prompts.tsv").write_text("text\temotion\n" + "".join(rows))
-    return Model(folder, path / "prompts.tsv")
+made = functools.partial(save_with_prompts, texts=TEXTS)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return made(tmp_path_factory.mktemp("chat"), "gpt2", "roles")
-
-
-def extract(model: Model, results: Path, chat: ChatFormat | None) -> list[Path]:
-    options = ExtractionOptions(chat=chat)
-    extractor = ActivationExtractor(str(model.folder), options=options)
-    return extractor.extract_dataset(model.dataset, results=results)
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("chat"))
 
 
 @pytest.fixture(scope="module")
-def files(model: Model, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return extract(model, tmp_path_factory.mktemp("results"), ChatFormat())
+def files(model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return extracted(model, tmp_path_factory.mktemp("results"), chat=ChatFormat())
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_path: Path) -> None:
-    model = made(tmp_path, "llama", template)
-    plain = hugging_face(model.folder)
+    model = made(tmp_path, family="llama", template=TEMPLATES[template])
+    plain = hugging_face(model)
+    tokenizer: Any = AutoTokenizer.from_pretrained(model)
     for system, prefix in itertools.product((None, "Be kind."), (None, " Well,")):
         options = ExtractionOptions(chat=ChatFormat(system=system, assistant=prefix))
-        engine = engine_of(model.folder, options, texts=TEXTS)
+        engine = engine_of(model, options, texts=TEXTS)
         prompts = engine.tokenise(TEXTS)
         found = Rows()
         engine.forward(prompts, put=found.put)
@@ -96,12 +72,12 @@ def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_pat
             messages = [{"role": "user", "content": text}]
             if system is not None:
                 messages.insert(0, {"role": "system", "content": system})
-            whole = model.tokenizer.apply_chat_template(
+            whole = tokenizer.apply_chat_template(
                 messages, add_generation_prompt=True, tokenize=False
             )
-            expected = model.tokenizer(whole + (prefix or ""), add_special_tokens=False).input_ids
+            expected = tokenizer(whole + (prefix or ""), add_special_tokens=False).input_ids
             if prefix is None:
-                assert expected == model.tokenizer.apply_chat_template(
+                assert expected == tokenizer.apply_chat_template(
                     messages, add_generation_prompt=True, return_dict=False
                 )
             assert prompt.ids.tolist() == expected
@@ -114,19 +90,19 @@ def test_tokens_and_activations_are_those_of_transformers(template: str, tmp_pat
 
 
 def test_a_tokenizer_that_changes_a_typed_text_is_refused(tmp_path: Path) -> None:
-    model = made(tmp_path, "gpt2", "roles")
-    file = model.folder / "tokenizer.json"
+    model = made(tmp_path)
+    file = model / "tokenizer.json"
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.normalizer = normalizers.Replace("ß", "ss")
     tokenizer.save(str(file))
     options = ExtractionOptions(sites=("resid_pre",), chat=ChatFormat())
-    extractor = ActivationExtractor(str(model.folder), options=options)
+    extractor = ActivationExtractor(str(model), options=options)
     assert extractor.extract("Danke.").text == "Danke."
     with pytest.raises(RequestError, match=r"changes a prompt: 'Viele Grüße' is read as"):
         extractor.extract("Viele Grüße")
 
 
-def test_files_say_where_the_text_is_and_what_is_around_it(model: Model, files: list[Path]) -> None:
+def test_files_say_where_the_text_is_and_what_is_around_it(model: Path, files: list[Path]) -> None:
     with files[0].open("rb") as file:
         metadata = pickle.load(file)["metadata"]
     assert metadata["content_start"] == 1
@@ -137,17 +113,8 @@ def test_files_say_where_the_text_is_and_what_is_around_it(model: Model, files: 
     for text, strings, (start, stop) in zip(TEXTS, unit.token_strings, unit.content, strict=True):
         assert "".join(strings[start:stop]) == text
         assert 1 < start < stop < len(strings)
-    request = request_like(unit.folder, unit.configuration, SITES, name=str(model.folder))
+    request = request_like(unit.folder, unit.configuration, SITES, name=str(model))
     assert request.options.chat == ChatFormat()
-
-
-def test_files_without_a_chat_format_say_nothing_of_it(model: Model, tmp_path: Path) -> None:
-    (file, _) = extract(model, tmp_path, None)
-    with file.open("rb") as opened:
-        metadata = pickle.load(opened)["metadata"]
-    assert not {"content_spans"} & set(metadata)
-    assert not {name for name in metadata["provenance"] if "chat" in name}
-    assert "chat" not in (read(file).configuration or {})
 
 
 def test_template_positions_never_enter_a_mean(tmp_path: Path) -> None:
@@ -176,9 +143,9 @@ def test_template_positions_never_enter_a_mean(tmp_path: Path) -> None:
     assert np.isnan(features_of(unit, sites=SITES, pooling="last_template").sites["mlp_out"]).all()
 
 
-def test_formatted_and_plain_do_not_mix(model: Model, files: list[Path], tmp_path: Path) -> None:
+def test_formatted_and_plain_do_not_mix(model: Path, files: list[Path], tmp_path: Path) -> None:
     mixed = tmp_path / "activations" / files[0].parent.name
-    (_, plain) = extract(model, tmp_path / "plain", None)
+    (_, plain) = extracted(model, tmp_path / "plain")
     mixed.mkdir(parents=True)
     for file in (files[0], plain):
         (mixed / file.name).write_bytes(file.read_bytes())
@@ -196,15 +163,15 @@ def test_controls_are_refused_if_a_pooling_needs_more(pooling: Pooling, files: l
         prepare_analysis(AnalyzeRequest(results=files[0].parents[2], settings=settings))
 
 
-def test_contextless_tokens_and_shuffles_keep_the_template(model: Model, files: list[Path]) -> None:
-    unit, plain = read(files[0]), hugging_face(model.folder)
+def test_contextless_tokens_and_shuffles_keep_the_template(model: Path, files: list[Path]) -> None:
+    unit, plain = read(files[0]), hugging_face(model)
     controls = UnitControls(
         root=ResultsRoot(files[0].parents[2]),
         unit=unit,
         settings=ControlSettings(sites=SITES, pooling="mean_content", n_shuffles=20, seed=0),
     )
     options = ExtractionOptions(chat=ChatFormat())
-    engine = engine_of(model.folder, options, texts=TEXTS)
+    engine = engine_of(model, options, texts=TEXTS)
     alone = compute_controls(controls, CONTEXTLESS, engine, lambda _: None)
     ids, (start, stop) = unit.tokens[0], unit.content[0]
     rows = [
@@ -221,16 +188,3 @@ def test_parts_of_a_format_need_the_format(typed: Typed) -> None:
     assert (
         "--chat template" in typed("extract", "--model", "gpt2", "--system", "Be kind.", code=2).err
     )
-
-
-def test_the_command_of_a_run_asks_for_the_same_format(model: Model, tmp_path: Path) -> None:
-    chat = ChatFormat(system="-v", assistant="It's")
-    request = ExtractRequest(
-        models=(str(model.folder),),
-        dataset=model.dataset,
-        results=tmp_path,
-        options=ExtractionOptions(chat=chat),
-    )
-    words = shlex.split(prepare(request).command)
-    arguments = build_parser().parse_args(words[3:])
-    assert (arguments.chat, arguments.system, arguments.assistant) == ("template", "-v", "It's")

@@ -1,6 +1,7 @@
 """Responses of tiny real models and their activations, against plain Hugging Face."""
 
 import dataclasses
+import functools
 import json
 import pickle
 import shlex
@@ -34,7 +35,7 @@ from emoact.store.summaries.measuring import measure_file
 from emoact.store.verify import verify_files
 from tests.support.families import CONTEXT, FAMILIES
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
-from tests.support.tiny_models import engine_of, save_tiny
+from tests.support.tiny_models import engine_of, extracted, save_with_prompts
 from tests.support.typed import Typed
 
 TEXTS = (
@@ -42,10 +43,6 @@ TEXTS = (
     "Sorry!",
     "You kept the keys again, and nobody could get in.",
     "Rain!",
-)
-TEMPLATE = (
-    "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% endif %}"
 )
 SITES = ("resid_pre", "mlp_out")
 LONGEST = 30
@@ -63,18 +60,7 @@ CHECKED = {
 }
 
 
-def made(path: Path, family: Any = "gpt2") -> Path:
-    """A model with a chat template beside prompts of two classes."""
-    folder = save_tiny(family, path / "model")
-    (folder / "chat_template.jinja").write_text(TEMPLATE)
-    rows = [f"{text}\t{emotion}\n" for emotion in ("anger", "neutral") for text in TEXTS]
-    (path / "prompts.tsv").write_text("text\temotion\n" + "".join(rows))
-    return folder
-
-
-def extract(model: Path, results: Path, **options: Any) -> list[Path]:
-    extractor = ActivationExtractor(str(model), options=ExtractionOptions(**options))
-    return extractor.extract_dataset(model.parent / "prompts.tsv", results=results)
+made = functools.partial(save_with_prompts, texts=TEXTS)
 
 
 def asked(
@@ -110,7 +96,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def files(model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return extract(
+    return extracted(
         model, tmp_path_factory.mktemp("results"), generation=Generation(max_tokens=LONGEST)
     )
 
@@ -121,9 +107,9 @@ def test_responses_and_activations_are_those_of_one_prompt_through_transformers(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     family = next(each for each in FAMILIES if each.name == name)
-    folder = made(tmp_path, family)
+    folder = made(tmp_path, family=family)
     sites = SITES[:1] if name == "RecurrentGemma" else SITES
-    path, _ = extract(
+    path, _ = extracted(
         folder,
         tmp_path / "results",
         sites=sites,
@@ -160,13 +146,14 @@ def test_files_hold_responses_and_how_they_were_made(model: Path, files: list[Pa
     assert not verify_files(files[0].parents[2]).findings
 
 
-def test_files_without_responses_say_nothing_of_them(model: Path, tmp_path: Path) -> None:
-    file, _ = extract(model, tmp_path)
+def test_files_without_format_or_responses_say_nothing(model: Path, tmp_path: Path) -> None:
+    file, _ = extracted(model, tmp_path)
     with file.open("rb") as opened:
         metadata = pickle.load(opened)["metadata"]
     assert not {"content_spans", "response_spans", "responses"} & set(metadata)
     assert not {"generation", "stop_tokens"} & set(metadata["provenance"])
-    assert "generation" not in (read(file).configuration or {})
+    assert not {name for name in metadata["provenance"] if "chat" in name}
+    assert not {"chat", "generation"} & set(read(file).configuration or {})
 
 
 def test_pooling_takes_the_response_alone_and_others_leave_it_out(files: list[Path]) -> None:
@@ -207,7 +194,7 @@ def test_pooling_takes_the_response_alone_and_others_leave_it_out(files: list[Pa
 
 
 def test_the_template_ends_where_the_response_begins(model: Path, tmp_path: Path) -> None:
-    path, _ = extract(model, tmp_path, chat=ChatFormat(), generation=Generation(max_tokens=4))
+    path, _ = extracted(model, tmp_path, chat=ChatFormat(), generation=Generation(max_tokens=4))
     unit = read(path)
     assert unit.response_spans
     pooled = features_of(unit, sites=SITES, pooling="last_template").sites["mlp_out"]
@@ -219,7 +206,7 @@ def test_the_template_ends_where_the_response_begins(model: Path, tmp_path: Path
 
 def test_responses_are_not_mixed_with_none(model: Path, files: list[Path], tmp_path: Path) -> None:
     mixed = tmp_path / "activations" / files[0].parent.name
-    _, plain = extract(model, tmp_path / "plain")
+    _, plain = extracted(model, tmp_path / "plain")
     mixed.mkdir(parents=True)
     for file in (files[0], plain):
         (mixed / file.name).write_bytes(file.read_bytes())
@@ -286,7 +273,7 @@ def test_an_empty_response_is_refused_before_a_file_is_written(tmp_path: Path) -
     with pytest.raises(
         RequestError, match="no response to prompt p0002, prompt p0003: its first token"
     ):
-        extract(model, tmp_path / "results", generation=Generation(max_tokens=4))
+        extracted(model, tmp_path / "results", generation=Generation(max_tokens=4))
     assert not list((tmp_path / "results").rglob("*.pkl"))
     extractor = ActivationExtractor(
         str(model), options=ExtractionOptions(generation=Generation(max_tokens=4))
@@ -360,7 +347,7 @@ def test_a_response_beyond_the_context_is_refused(
     longest: int, said: str, model: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(RequestError, match=said):
-        extract(model, tmp_path, generation=Generation(max_tokens=longest))
+        extracted(model, tmp_path, generation=Generation(max_tokens=longest))
     assert not list(tmp_path.rglob("*.pkl"))
 
 
@@ -378,10 +365,14 @@ def test_wrong_options_are_refused(words: list[str], said: str, typed: Typed) ->
     assert said in typed("extract", "--model", "gpt2", *words, code=2).err
 
 
-def test_the_command_of_a_run_asks_for_the_same_responses(model: Path, tmp_path: Path) -> None:
+def test_the_command_of_a_run_asks_for_the_same(model: Path, tmp_path: Path) -> None:
     generation = Generation(max_tokens=7, temperature=0.8, seed=3)
-    config = prepare(asked(model, tmp_path, generation))
+    request = asked(model, tmp_path, generation)
+    chat = ChatFormat(system="-v", assistant="It's")
+    options = dataclasses.replace(request.options, chat=chat)
+    config = prepare(dataclasses.replace(request, options=options))
     arguments = build_parser().parse_args(shlex.split(config.command)[3:])
+    assert (arguments.chat, arguments.system, arguments.assistant) == ("template", "-v", "It's")
     assert (arguments.generate, arguments.temperature, arguments.seed) == (7, 0.8, 3)
     assert Generation.of(generation.words) == generation
     read_back = config_from_json(json.loads(json.dumps(config.to_json())))

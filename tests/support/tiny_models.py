@@ -22,6 +22,7 @@ from transformers import (
 from emoact.causes.passes import Text
 from emoact.extraction.bridge_engine import BridgeEngine, load_engine
 from emoact.extraction.engine import EngineRequest
+from emoact.extraction.extractor import ActivationExtractor
 from emoact.models.resolve import resolve_model
 from emoact.models.source import ModelSource
 from emoact.schema import ExtractionOptions
@@ -71,6 +72,30 @@ def save_tiny(family: str | Family, folder: Path, *, seed: int = 0, with_bos: bo
     seeded_model(config, seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+ROLES = (
+    "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+"""A chat template that names who speaks."""
+
+
+def save_with_prompts(
+    path: Path, texts: Sequence[str], family: str | Family = "gpt2", *, template: str = ROLES
+) -> Path:
+    """A tiny model with a chat template, beside `prompts.tsv` with each text in two classes."""
+    folder = save_tiny(family, path / "model")
+    (folder / "chat_template.jinja").write_text(template)
+    rows = [f"{text}\t{emotion}\n" for emotion in ("anger", "neutral") for text in texts]
+    (path / "prompts.tsv").write_text("text\temotion\n" + "".join(rows))
+    return folder
+
+
+def extracted(model: Path, results: Path, **options: Any) -> list[Path]:
+    """The files of the prompts beside a model."""
+    extractor = ActivationExtractor(str(model), options=ExtractionOptions(**options))
+    return extractor.extract_dataset(model.parent / "prompts.tsv", results=results)
 
 
 def engine_of(

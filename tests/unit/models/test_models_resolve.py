@@ -187,10 +187,3 @@ def test_what_is_no_model_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(RequestError) as caught:
         resolve_model(text)
     assert len(caught.value.message) > 20
-
-
-def test_a_broken_gguf_file_is_refused(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.gguf"
-    broken.write_bytes(b"GGUF\x03\0\0\0 nothing more")
-    with pytest.raises(RequestError, match="cannot be read as a GGUF model"):
-        resolve_model(str(broken))
