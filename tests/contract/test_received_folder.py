@@ -1,6 +1,5 @@
 """A results folder that a stranger made: its text acts on nothing, and no protection is off."""
 
-import hashlib
 import json
 import os
 import shlex
@@ -17,7 +16,6 @@ from emoact.jobs import control
 from emoact.jobs.demo import demo_prompts
 from emoact.store import remote
 from emoact.store.layout import ResultsRoot
-from emoact.store.manifest import ManifestEntry
 from emoact.store.reading import read_all
 from emoact.store.remote import Remote, remote_of
 from emoact.store.shard import ShardLayout
@@ -28,7 +26,7 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.run_files import a_config, in_state, make_run
 from tests.support.stand_in_world import World
-from tests.support.units import contract_metadata, write_rows
+from tests.support.units import contract_metadata, manifest_entry, write_rows
 
 ACTS = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u2028\u061c\x85\nforged\n"
 """Sets the title of a terminal, clears it, changes its colour, and turns or breaks a line."""
@@ -142,18 +140,10 @@ def test_a_grown_object_fills_no_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         Remote(ResultsRoot(tmp_path / "here"), f"file://{tmp_path}/there"),
     )
     path = plant_unit(there, "gpt2", "anger")
-    stated: dict[str, Any] = {
-        "folder": "gpt2",
-        "emotion": "anger",
-        "key": "0" * 64,
-        "model": "gpt2",
-        "run_id": "r",
-    }
-    stated |= {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    stated |= {"written_at": "2026-01-01T00:00:00+00:00", "configuration": {"store": "pickle"}}
+    entry = manifest_entry("gpt2", "anger", path.read_bytes(), configuration={"store": "pickle"})
     record = there / "records" / "gpt2" / f"{path.name}.json"
     record.parent.mkdir(parents=True)
-    record.write_text(json.dumps(stated))
+    record.write_text(json.dumps(entry.to_json()))
     assert not storage.pull()
     with path.open("ab") as file:
         file.truncate(1 << 26)
@@ -179,17 +169,7 @@ def test_a_bad_record_costs_itself_and_is_put_right(tmp_path: Path) -> None:
     for emotion in ("anger", "joy"):
         path = plant_unit(here.path, "gpt2", emotion)
         content = path.read_bytes()
-        entry = ManifestEntry(
-            folder="gpt2",
-            emotion=emotion,
-            key="0" * 64,
-            model="gpt2",
-            run_id="r",
-            size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            written_at="2026-01-01T00:00:00+00:00",
-            configuration={"store": "pickle"},
-        )
+        entry = manifest_entry("gpt2", emotion, content, configuration={"store": "pickle"})
         (there / "records" / "gpt2").mkdir(parents=True, exist_ok=True)
         (there / "activations" / "gpt2").mkdir(parents=True, exist_ok=True)
         storage.push(entry)

@@ -57,6 +57,7 @@ from tests.support.planted_heads import plant_heads, plant_lens, plant_patterns
 from tests.support.planted_runs import JOB, plant_job, plant_run
 from tests.support.planted_scenarios import plant_scenarios
 from tests.support.run_files import SAVED, an_event, write_events
+from tests.support.units import manifest_entry
 
 SECONDS = float(os.environ.get("EMOACT_FUZZ_SECONDS", "5"))
 SEED = int(os.environ.get("EMOACT_FUZZ_SEED", "0"))
@@ -107,18 +108,8 @@ def _template(folder: Path) -> Path:
 
 def _manifest(folder: Path) -> Path:
     root = ResultsRoot(folder)
-    entry = manifest.ManifestEntry(
-        folder="gpt2",
-        emotion="anger",
-        sha256=SHA256,
-        size=3,
-        key=SHA256,
-        model="gpt2",
-        run_id="r",
-        written_at="2026-01-01T00:00:00+00:00",
-        configuration={"store": "pickle", "sites": ["resid_pre"]},
-    )
-    manifest.record(root, entry)
+    stated = {"store": "pickle", "sites": ["resid_pre"]}
+    manifest.record(root, manifest_entry(emotion="anger", configuration=stated))
     return root.manifest
 
 

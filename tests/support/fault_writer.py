@@ -22,11 +22,12 @@ from emoact.store.atomic import remove_left_behind
 from emoact.store.convert import convert
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
-from emoact.store.manifest import ManifestEntry, unit_lock
+from emoact.store.manifest import unit_lock
 from emoact.store.protocol import STORES, Store, find_store, store_of
 from emoact.store.shard import ShardLayout
 from emoact.store.write import lay_out
 from tests.support.strace import Ended, FaultServer, serve
+from tests.support.units import manifest_entry
 
 CALLS = (
     "mkdir", "openat", "fallocate", "ftruncate", "pwritev2", "write", "fsync", "fdatasync",
@@ -93,19 +94,10 @@ def _save_unless_saved(
                     rows = rng.standard_normal(layout.shape(site, sample)).astype(np.float32)
                     file.put(site, layer, sample, rows)
         written = store.write(path, shard=file, metadata={"seed": seed, "run_id": run_id}, **parts)
+    stated = {**vars(written), "key": key, "run_id": run_id}
+    configuration = {} if store is STORES[0] else {"store": store.name}
     manifest.record(
-        root,
-        ManifestEntry(
-            folder=FOLDER,
-            emotion=emotion,
-            sha256=written.sha256,
-            size=written.size,
-            key=key,
-            model=FOLDER,
-            run_id=run_id,
-            written_at="2026-01-01T00:00:00+00:00",
-            configuration={} if store is STORES[0] else {"store": store.name},
-        ),
+        root, manifest_entry(FOLDER, emotion, model=FOLDER, configuration=configuration, **stated)
     )
     return written.sha256
 

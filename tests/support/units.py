@@ -1,5 +1,6 @@
 """Units of seeded numbers, as arrays and as the payload that the contract says they become."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from emoact.sites import SiteName, site_names
 from emoact.sites import site as site_of
+from emoact.store.manifest import ManifestEntry
 from emoact.store.shard import ShardLayout
 from emoact.store.write import write_unit
 
@@ -145,3 +147,19 @@ def sample_unit(
         if metadata is None
         else metadata,
     )
+
+
+def manifest_entry(
+    folder: str = "gpt2", emotion: str = "joy", content: bytes | None = None, **changes: Any
+) -> ManifestEntry:
+    """The record of a unit, with size and hash of `content` where that is given."""
+    fields: dict[str, Any] = {
+        "sha256": "b" * 64 if content is None else hashlib.sha256(content).hexdigest(),
+        "size": 7 if content is None else len(content),
+        "key": "a" * 64,
+        "model": "gpt2",
+        "run_id": "r1",
+        "written_at": "2026-01-01T00:00:00+00:00",
+        "configuration": {"processing": "raw"},
+    }
+    return ManifestEntry(folder=folder, emotion=emotion, **(fields | changes))

@@ -13,7 +13,7 @@ import pytest
 
 from emoact.errors import EmoactError
 from emoact.store.atomic import check_folder, replace_atomically, write_error, write_json
-from emoact.store.locks import make_folder, try_lock
+from emoact.store.locks import make_folder
 
 
 def _names(folder: Path) -> list[str]:
@@ -111,16 +111,6 @@ def test_a_disk_without_room_shows_before_anything_is_written(tmp_path: Path) ->
     assert _names(tmp_path) == []
 
 
-def test_only_a_dead_writer_s_temporary_file_goes(tmp_path: Path) -> None:
-    dead, live = (tmp_path / f".emoact-{digit * 16}.tmp" for digit in "01")
-    dead.write_bytes(b"torn")
-    with live.open("wb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        with replace_atomically(tmp_path / "file") as file:
-            file.write(b"x")
-        assert _names(tmp_path) == [live.name, "file"]
-
-
 def test_files_that_only_look_temporary_are_left_alone(tmp_path: Path) -> None:
     others = [".emoact-notes.tmp", ".emoact-0123456789abcdef.tmp.bak", "x.tmp"]
     for name in others:
@@ -171,13 +161,6 @@ def test_files_are_written_without_locks(tmp_path: Path, monkeypatch: pytest.Mon
         file.write(b"x")
     # It cannot be known whether its writer lives, so it stays.
     assert _names(tmp_path) == [stale.name, "file"]
-
-
-def test_a_held_lock_is_told_from_a_free_one(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    with path.open("w") as ours, path.open("w") as theirs:
-        assert try_lock(ours.fileno()) is True
-        assert try_lock(theirs.fileno()) is False
 
 
 def test_json_comes_back_as_it_was_even_with_a_lone_surrogate(tmp_path: Path) -> None:

@@ -19,22 +19,10 @@ from emoact.errors import CancelledError, EmoactError, RequestError
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
 from emoact.store.locks import remove_stale_files
-from emoact.store.manifest import ManifestEntry, unit_lock
+from emoact.store.manifest import unit_lock
+from tests.support.units import manifest_entry
 
 KEY = "a" * 64
-
-
-def _entry(folder: str = "gpt2", emotion: str = "joy", **change: Any) -> ManifestEntry:
-    fields: dict[str, Any] = {
-        "sha256": "b" * 64,
-        "size": 7,
-        "key": KEY,
-        "model": "gpt2",
-        "run_id": "r1",
-        "written_at": "2026-01-01T00:00:00+00:00",
-        "configuration": {"processing": "raw"},
-    }
-    return ManifestEntry(folder=folder, emotion=emotion, **(fields | change))
 
 
 @pytest.fixture
@@ -49,8 +37,8 @@ def test_a_folder_that_was_never_written_has_no_units(root: ResultsRoot) -> None
 
 
 def test_the_latest_record_of_a_unit_is_found_until_it_is_forgotten(root: ResultsRoot) -> None:
-    joy, anger = _entry(), _entry(emotion="anger", size=8)
-    manifest.record(root, _entry(size=9))
+    joy, anger = manifest_entry(), manifest_entry(emotion="anger", size=8)
+    manifest.record(root, manifest_entry(size=9))
     manifest.record(root, joy)
     manifest.record(root, anger)
     assert manifest.entry(root, "gpt2", "joy") == joy
@@ -61,7 +49,7 @@ def test_the_latest_record_of_a_unit_is_found_until_it_is_forgotten(root: Result
 
 
 def test_the_file_is_the_documented_json(root: ResultsRoot) -> None:
-    manifest.record(root, _entry())
+    manifest.record(root, manifest_entry())
     assert json.loads(root.manifest.read_text()) == {
         "schema_version": 1,
         "units": {
@@ -82,20 +70,20 @@ def test_the_file_is_the_documented_json(root: ResultsRoot) -> None:
 
 
 def test_what_a_later_version_added_survives_a_change_by_this_one(root: ResultsRoot) -> None:
-    manifest.record(root, _entry())
+    manifest.record(root, manifest_entry())
     content = json.loads(root.manifest.read_text())
     content["note"] = "kept"
     content["units"]["activations/gpt2/activations_joy.pkl"]["colour"] = "kept"
     root.manifest.write_text(json.dumps(content))
-    manifest.record(root, _entry(emotion="anger"))
-    assert manifest.entry(root, "gpt2", "joy") == _entry()
+    manifest.record(root, manifest_entry(emotion="anger"))
+    assert manifest.entry(root, "gpt2", "joy") == manifest_entry()
     after = json.loads(root.manifest.read_text())
     assert after["note"] == "kept"
     assert after["units"]["activations/gpt2/activations_joy.pkl"]["colour"] == "kept"
 
 
 UNIT = "activations/gpt2/activations_joy.pkl"
-SOUND = _entry().to_json()
+SOUND = manifest_entry().to_json()
 DAMAGED: dict[str, bytes] = {
     "empty": b"",
     "cut short": b'{"schema_version": 1, "units": {',
@@ -137,7 +125,7 @@ def test_a_damaged_manifest_is_refused_and_left(damage: str, root: ResultsRoot) 
     assert "move it away" in (refusal.value.remedy or "")
     if damage in ("empty", "cut short", "a list"):
         with pytest.raises(EmoactError, match="damaged"):
-            manifest.record(root, _entry())
+            manifest.record(root, manifest_entry())
     assert root.manifest.read_bytes() == DAMAGED[damage]
 
 
@@ -145,7 +133,7 @@ def test_a_manifest_of_a_newer_emoact_is_not_touched(root: ResultsRoot) -> None:
     root.path.mkdir()
     root.manifest.write_text('{"schema_version": 99, "units": {}}')
     with pytest.raises(EmoactError, match="schema version 99; this emoact knows 1"):
-        manifest.record(root, _entry())
+        manifest.record(root, manifest_entry())
     assert root.manifest.read_text() == '{"schema_version": 99, "units": {}}'
 
 
@@ -160,12 +148,12 @@ def test_a_manifest_of_a_newer_emoact_is_not_touched(root: ResultsRoot) -> None:
 )
 def test_an_impossible_entry_is_refused(change: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        _entry(**change)
+        manifest_entry(**change)
 
 
 def test_a_hostile_entry_is_not_recorded(root: ResultsRoot) -> None:
     with pytest.raises(RequestError):
-        manifest.record(root, _entry(folder="../outside"))
+        manifest.record(root, manifest_entry(folder="../outside"))
     assert not root.path.exists()
 
 
@@ -192,7 +180,7 @@ def test_the_state_of_a_unit_follows_from_its_file_and_its_record(
         path.write_bytes(on_disk)
     if recorded is not None:
         digest = hashlib.sha256(recorded).hexdigest()
-        manifest.record(root, _entry(sha256=digest, size=len(recorded), key=key))
+        manifest.record(root, manifest_entry(sha256=digest, size=len(recorded), key=key))
     assert manifest.unit_state(root, "gpt2", "joy", key=KEY) == state
 
 
@@ -206,12 +194,10 @@ WRITER = """
 import sys
 from emoact.store import manifest
 from emoact.store.layout import ResultsRoot
-from emoact.store.manifest import ManifestEntry
+from tests.support.units import manifest_entry
 root, worker, count = ResultsRoot(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for turn in range(count):
-    manifest.record(root, ManifestEntry(
-        folder=f"m{worker}", emotion=f"e{turn}", sha256="b" * 64, size=turn, key="a" * 64,
-        model="gpt2", run_id="r1", written_at="now"))
+    manifest.record(root, manifest_entry(f"m{worker}", f"e{turn}", size=turn))
     if turn % 3 == 2:
         manifest.forget(root, f"m{worker}", f"e{turn}")
 """
@@ -256,8 +242,8 @@ def test_a_hanging_lock_is_told(root: ResultsRoot, monkeypatch: pytest.MonkeyPat
     with root.manifest_lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(EmoactError, match="held by another process"):
-            manifest.record(root, _entry())
-    manifest.record(root, _entry())
+            manifest.record(root, manifest_entry())
+    manifest.record(root, manifest_entry())
     assert len(manifest.load(root)) == 1
 
 
@@ -267,7 +253,7 @@ def test_no_locks_are_refused(root: ResultsRoot, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(EmoactError, match="ENOLCK"):
-        manifest.record(root, _entry())
+        manifest.record(root, manifest_entry())
     assert not root.manifest.exists()
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from emoact.errors import FileRefusedError
-from emoact.schema import Finding
 from emoact.store.contract import check_contract, check_finite
 from emoact.store.reading import read
+from emoact.store.unit import Unit
 from tests.support.honest import payload
 
 Payload = dict[str, Any]
@@ -71,6 +71,12 @@ def drop(*path: Any) -> Callable[[Payload], None]:
         del value[key]
 
     return change
+
+
+def read_back(folder: Path, value: Payload) -> Unit:
+    path = folder / "a.pkl"
+    path.write_bytes(pickle.dumps(value, protocol=4))
+    return read(path)
 
 
 SMALL = np.zeros((3, 6), np.float32)
@@ -174,10 +180,8 @@ def test_what_makes_a_file_unusable_is_an_error_with_its_field(
     assert (code, where) in [(each.code, each.where) for each in errors]
     assert all(each.remedy for each in errors)
     assert all(len(each.message) < 300 for each in errors)
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(value, protocol=4))
     with pytest.raises(FileRefusedError) as caught:
-        read(path)
+        read_back(tmp_path, value)
     assert caught.value.remedy
 
 
@@ -229,17 +233,13 @@ def test_what_readers_should_know_is_noted(change: Callable[[Payload], object], 
 
 
 def test_prompts_may_be_plain_texts(tmp_path: Path) -> None:
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(ours(prompts=["x", "y", "z"])))
-    unit = read(path)
+    unit = read_back(tmp_path, ours(prompts=["x", "y", "z"]))
     assert unit.notes == ()
     assert unit.prompts == ({"text": "x"}, {"text": "y"}, {"text": "z"})
 
 
 def test_a_file_without_a_prompt_per_sample_has_no_prompts(tmp_path: Path) -> None:
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(ours(prompts=["x"])))
-    assert read(path).prompts is None
+    assert read_back(tmp_path, ours(prompts=["x"])).prompts is None
 
 
 def test_a_thousand_bad_arrays_make_one_finding_with_their_number() -> None:
@@ -255,14 +255,8 @@ def test_a_sample_that_is_all_bos_is_a_warning() -> None:
     assert "no_content" in codes(value, "warning")
 
 
-def finite_findings(tmp_path: Path, value: Payload) -> list[Finding]:
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(value))
-    return check_finite(read(path))
-
-
 def test_finite_values_have_no_finding(tmp_path: Path) -> None:
-    assert finite_findings(tmp_path, ours()) == []
+    assert check_finite(read_back(tmp_path, ours())) == []
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -270,7 +264,7 @@ def test_non_finite_values_are_found_with_their_place(bad: float, tmp_path: Path
     value = ours()
     value["mlp_output"][1][2][0, 3] = bad
     value["mlp_output"][1][2][1, 0] = bad
-    (found,) = finite_findings(tmp_path, value)
+    (found,) = check_finite(read_back(tmp_path, value))
     assert (found.code, found.severity) == ("not_finite_mlp_out", "warning")
     assert found.where == "mlp_output[1][2]"
     assert found.message.startswith("2 of 24 values")
@@ -279,5 +273,5 @@ def test_non_finite_values_are_found_with_their_place(bad: float, tmp_path: Path
 def test_float64_beyond_float32_is_found_as_infinite(tmp_path: Path) -> None:
     value = ours()
     value["mlp_output"][0][0] = np.full((3, 6), 1e300)
-    (found,) = finite_findings(tmp_path, value)
+    (found,) = check_finite(read_back(tmp_path, value))
     assert found.message.startswith("18 of 18 values")

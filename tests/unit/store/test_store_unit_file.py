@@ -4,8 +4,6 @@ import errno
 import hashlib
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -273,41 +271,3 @@ def test_odd_parts_leave_no_file(change: dict[str, Any], said: str, tmp_path: Pa
     with pytest.raises(EmoactError, match=said):
         _write(sample_unit(), tmp_path / "unit.pkl", **change)
     assert not (tmp_path / "unit.pkl").exists()
-
-
-@pytest.mark.fault
-def test_ten_times_the_samples_need_no_more_memory(tmp_path: Path) -> None:
-    """The peak of a fresh process writing 15 MB and 150 MB; the arrays never gather in memory."""
-    script = """
-import resource, sys
-import numpy as np
-from emoact.store.shard import ShardLayout
-from emoact.store.write import lay_out, write_unit
-n, folder = int(sys.argv[1]), sys.argv[2]
-layout = ShardLayout(
-    sites=("resid_pre", "mlp_out"), n_layers=4, d_model=512, lengths=(12,) * n
-)
-ids = np.zeros(12, dtype=np.int64)
-parts = dict(tokens=[ids] * n, token_strings=[["x"] * 12] * n, labels=["joy"] * n, metadata={})
-rows = np.ones((12, 512), dtype=np.float32)
-with lay_out(f"{folder}/u.pkl", layout=layout, **parts) as file:
-    for site in layout.sites:
-        for layer in range(4):
-            for sample in range(n):
-                file.put(site, layer, sample, rows)
-    write_unit(f"{folder}/u.pkl", shard=file, **parts)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
-    peaks = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", script, str(samples), str(tmp_path)],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={"PYTHONPATH": ":".join(sys.path)},
-            ).stdout
-        )
-        for samples in (75, 750)
-    ]
-    assert peaks[1] <= 1.2 * peaks[0]
