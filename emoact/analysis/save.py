@@ -11,11 +11,11 @@ from pathlib import Path
 
 from emoact.analysis.direction_files import write_directions
 from emoact.analysis.key import ANALYSIS_VERSION, InputFile, analysis_id
+from emoact.analysis.listing import saved_already
 from emoact.analysis.saved import DESCRIPTION, ControlsUsed, Description, FileState, SavedAnalysis
 from emoact.analysis.sentences import badges_of, sentences_of
 from emoact.analysis.table_files import write_table
 from emoact.decode import encode, sealed
-from emoact.errors import EmoactError
 from emoact.models.cache import hash_of, remember
 from emoact.stats.result import AnalysisResult
 from emoact.store.atomic import write_error, write_json
@@ -51,7 +51,7 @@ def save_analysis(
         _write(hidden, key, result, inputs, run_id, controls)
         for path in (*hidden.rglob("*"), hidden):
             _flush(path)
-        if target.is_dir() and not _is_whole(target):
+        if target.is_dir() and saved_already(root, inputs, result.settings) is None:
             damaged = hidden.with_name(f"{hidden.name}-damaged")
             target.rename(damaged)
             shutil.rmtree(damaged, ignore_errors=True)
@@ -115,14 +115,6 @@ def _write(
             }
         ),
     )
-
-
-def _is_whole(folder: Path) -> bool:
-    try:
-        SavedAnalysis.open(folder).check()
-    except EmoactError:
-        return False
-    return True
 
 
 def _flush(path: Path) -> None:

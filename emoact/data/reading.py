@@ -14,13 +14,7 @@ from emoact.data.goemotions import SEVERAL_LABELS
 from emoact.data.parquet_rows import parquet_rows
 from emoact.data.rows import Refused, Row, naming, shown
 from emoact.data.source import open_source, read_source
-from emoact.data.text_rows import (
-    DELIMITERS,
-    delimited_rows,
-    goemotions_rows,
-    json_rows,
-    jsonl_rows,
-)
+from emoact.data.text_rows import DELIMITERS, delimited_rows, goemotions_rows, json_rows, jsonl_rows
 from emoact.errors import RequestError
 from emoact.schema import Dataset
 

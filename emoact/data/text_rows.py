@@ -49,8 +49,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object] | _Broken:
             return _Broken(f"field {shown(name)}: {value.problem}", value.remedy)
         if name in fields:
             return _Broken(
-                f"the field {shown(name)} occurs twice in one object",
-                "Keep one of the two.",
+                f"the field {shown(name)} occurs twice in one object", "Keep one of the two."
             )
         fields[name] = value
     return fields
@@ -145,9 +144,7 @@ def _parse(text: str, *, where: str | None, jsonl: bool) -> object:
         ) from None
     except ValueError:  # an integer of more digits than Python converts
         raise Refused(
-            where,
-            "a number with too many digits",
-            "Write long identifiers as text, in quotes.",
+            where, "a number with too many digits", "Write long identifiers as text, in quotes."
         ) from None
 
 

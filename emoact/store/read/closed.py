@@ -6,7 +6,6 @@ import errno
 import gc
 import mmap
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emoact.errors import FileRefusedError
-from emoact.files import kind_of
+from emoact.files import open_regular
 from emoact.store.read.limits import RESAVE, Limits, Refused
 from emoact.store.read.machine import Machine, run
 from emoact.store.read.opcodes import HANDLERS
@@ -50,39 +49,22 @@ def map_file(path: str | os.PathLike[str]) -> memoryview:
 
 
 def _map(path: Path) -> memoryview:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, flags)
-    except ValueError as error:
-        raise Refused("the path is not one that a file can have", remedy="") from error
+        with open_regular(path, follow=False) as file:
+            if not os.fstat(file.fileno()).st_size:
+                raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
+            # Python 3.13 can close the descriptor; before it every mapped file holds one.
+            options = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options))
     except OSError as error:
-        raise _unopened(path, error) from error
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise Refused(
-                f"it is {kind_of(found.st_mode)}, not a regular file",
-                remedy="Give the file itself.",
-            )
-        if found.st_size == 0:
-            raise Refused("the file is empty", remedy="Copy the file again, or make it again.")
-        # Python 3.13 can close the descriptor; before it every mapped file holds one.
-        options = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-        return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ, **options))
-    except OSError as error:
-        raise Refused(f"it cannot be mapped: {error.strerror}", remedy="") from error
-    finally:
-        os.close(descriptor)
-
-
-def _unopened(path: Path, error: OSError) -> Refused:
-    if error.errno == errno.ELOOP and path.is_symlink():
-        return Refused("it is a symbolic link", remedy="Give the file that it points to.")
-    if error.errno == errno.EMFILE:
-        return Refused(
-            "too many files are open", remedy="Raise the limit (ulimit -n) or read fewer files."
-        )
-    return Refused(f"it cannot be opened: {error.strerror}", remedy="Check path and permissions.")
+        said = error.strerror or str(error)
+        remedy = {
+            errno.EMFILE: "Raise the limit (ulimit -n) or read fewer files.",
+            errno.EINVAL: "Give the file itself.",
+            errno.ELOOP: "Give the file that it points to.",
+        }.get(error.errno or 0, "Check path and permissions.")
+        reason = said if said.startswith("it is") else f"it cannot be opened: {said}"
+        raise Refused(reason, remedy=remedy) from error
 
 
 def check_format(data: memoryview) -> None:
