@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from emoact.data.rows import Row
 
@@ -20,9 +19,6 @@ LABELS = (
     *("pride", "realization", "relief", "remorse", "sadness", "surprise", "neutral"),
 )
 """Label of each number in the column of labels."""
-
-SeveralLabels = Literal["leave_out", "first"]
-SEVERAL_LABELS: tuple[SeveralLabels, ...] = get_args(SeveralLabels)
 
 _NUMBERS = re.compile(r"\d{1,2}(?:,\d{1,2})*")
 _AGREED = 2
@@ -88,9 +84,7 @@ def rated_comments(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Iterator[Co
         yield Comment(where=where, id=own, text=text, labels=labels)
 
 
-def single_labels(
-    comments: Iterable[Comment | Row], several: SeveralLabels
-) -> tuple[list[Row], tuple[str, ...]]:
+def single_labels(comments: Iterable[Comment | Row]) -> tuple[list[Row], tuple[str, ...]]:
     """Rows with one label each, and a sentence for every kind of comment that is left out."""
     rows: list[Row] = []
     n_several = n_without = n_comments = 0
@@ -101,18 +95,14 @@ def single_labels(
         n_comments += 1
         n_several += len(comment.labels) > 1
         n_without += not comment.labels
-        if comment.labels and (len(comment.labels) == 1 or several == "first"):
+        if len(comment.labels) == 1:
             fields = {"text": comment.text, "emotion": comment.labels[0], "id": comment.id}
             rows.append(Row(comment.where, fields))
     notes = []
     if n_several:
-        done = (
-            "are left out; EMOACT_SEVERAL_LABELS=first takes their first label"
-            if several == "leave_out"
-            else "count as their first label (EMOACT_SEVERAL_LABELS=first)"
-        )
         notes.append(
-            f"{n_several:,} of {n_comments:,} GoEmotions comments have several labels and {done}"
+            f"{n_several:,} of {n_comments:,} GoEmotions comments have several labels and are left "
+            "out"
         )
     if n_without:
         notes.append(

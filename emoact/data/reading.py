@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 
 from emoact.data.checking import checked_prompts
-from emoact.data.goemotions import SEVERAL_LABELS
 from emoact.data.parquet_rows import parquet_rows
 from emoact.data.rows import Refused, Row, naming, shown
 from emoact.data.source import open_source, read_source
@@ -34,8 +33,7 @@ def read_prompts(path: str | os.PathLike[str]) -> Dataset:
 
     GoEmotions is read in its own layouts: TSV without a header (text, label numbers, comment id),
     and CSV with a column of 0 and 1 for each label and a row for each rater. Comments with several
-    labels are left out and counted in `Dataset.notes`; `EMOACT_SEVERAL_LABELS=first` takes their
-    first label.
+    labels are left out and counted in `Dataset.notes`.
 
     Args:
         path: File; its extension names its format. It is opened once.
@@ -87,17 +85,12 @@ def _rows(
     data: bytes, extension: str, *, max_bytes: int, max_chars: int
 ) -> tuple[Iterable[Row], tuple[str, ...]]:
     """Rows of a file, and sentences about those that are left out."""
-    several = os.environ.get("EMOACT_SEVERAL_LABELS", "leave_out")
-    if several not in SEVERAL_LABELS:
-        raise RequestError(
-            f"EMOACT_SEVERAL_LABELS is {several!r}; allowed: {', '.join(SEVERAL_LABELS)}"
-        )
     if extension == ".parquet":
         return parquet_rows(data, max_bytes=max_bytes, max_chars=max_chars), ()
     if extension in DELIMITERS:
         delimiter = DELIMITERS[extension]
-        found = goemotions_rows(data, delimiter=delimiter, several=several)
-        return found or (delimited_rows(data, delimiter=delimiter), ())
+        known = goemotions_rows(data, delimiter=delimiter)
+        return known or (delimited_rows(data, delimiter=delimiter), ())
     return (json_rows(data) if extension == ".json" else jsonl_rows(data)), ()
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from emoact.data.goemotions import (
     LABELS,
-    SeveralLabels,
     has_label_columns,
     is_numbered,
     numbered_comments,
@@ -204,9 +203,7 @@ def records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield line, record
 
 
-def goemotions_rows(
-    data: bytes, *, delimiter: str, several: SeveralLabels
-) -> tuple[list[Row], tuple[str, ...]] | None:
+def goemotions_rows(data: bytes, *, delimiter: str) -> tuple[list[Row], tuple[str, ...]] | None:
     """Rows of GoEmotions and notes on what is left out; None for a file of another layout.
 
     Raises:
@@ -216,7 +213,7 @@ def goemotions_rows(
     first = text[: text.find("\n") + 1 or None].rstrip("\n")
     if delimiter == "\t" and is_numbered(first):
         # Not by the csv module: this file does not quote its double quotes.
-        return single_labels(numbered_comments(_lines(text)), several)
+        return single_labels(numbered_comments(_lines(text)))
     if not all(label in first for label in LABELS):
         return None
     (_, header), *rated = records(text, delimiter)
@@ -227,7 +224,7 @@ def goemotions_rows(
         if len(record) != len(header):
             raise _ragged(line, len(record), len(header), delimiter)
         rows.append((f"line {line}", dict(zip(header, record, strict=True))))
-    return single_labels(rated_comments(rows), several)
+    return single_labels(rated_comments(rows))
 
 
 def _check_header(header: list[str], delimiter: str, line: int) -> None:

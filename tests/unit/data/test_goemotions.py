@@ -43,20 +43,6 @@ def test_every_number_has_the_name_of_the_published_list(tmp_path: Path) -> None
     assert [p.emotion for p in read_prompts(path).prompts] == ORDER
 
 
-def test_the_first_of_several_labels_counts_on_request(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "train.tsv"
-    path.write_text(TSV, encoding="utf-8")
-    monkeypatch.setenv("EMOACT_SEVERAL_LABELS", "first")
-    dataset = read_prompts(path)
-    assert dataset.prompts[2].emotion == "confusion"
-    assert "count as their first label" in dataset.notes[0]
-    monkeypatch.setenv("EMOACT_SEVERAL_LABELS", "all")
-    with pytest.raises(RequestError, match="allowed: leave_out, first"):
-        read_prompts(path)
-
-
 def rated(tmp_path: Path, rows: list[tuple[str, str, list[str]]]) -> Path:
     path = tmp_path / "goemotions_1.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

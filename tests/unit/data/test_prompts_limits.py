@@ -62,7 +62,7 @@ def test_line_breaks_take_no_list_of_lines() -> None:
     with pytest.raises(Refused, match="line 4000001"):
         list(jsonl_rows(lines + b'"x'))
     numbered = b"hi\t0\teew5j0j" + lines + b"x"
-    rows, _ = goemotions_rows(numbered, delimiter="\t", several="first") or ([], ())
+    rows, _ = goemotions_rows(numbered, delimiter="\t") or ([], ())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert rows[-1].where == "line 4000001"
