@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from emoact.causes.passes import Text, UpperLayers
-from emoact.causes.steering import SteerSettings, directions_of, split_scenarios
+from emoact.causes.settings import SteerSettings
+from emoact.causes.steering import directions_of, split_scenarios
 from emoact.causes.verdict import Cell, effects_of
 from emoact.extraction.engine import Tokenised
 from emoact.models.resolve import resolve_model

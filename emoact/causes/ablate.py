@@ -5,90 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import CauseRequest, cause_words, check_raw, named_by, units_of
+from emoact.causes.chosen import CauseRequest
 from emoact.causes.contributions import check_layer
-from emoact.causes.prepared import Prepared, multiplied, prepared, result_of, time_of_passes
+from emoact.causes.prepared import Kind, multiplied, result_of, time_of_passes
 from emoact.causes.saved import SavedCause, largest_first
+from emoact.causes.settings import AblateSettings
 from emoact.causes.steer import SITE
-from emoact.decode import encode
-from emoact.errors import RequestError
 from emoact.models.alike import ModelRequest, installed_source
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KIND = "ablate"
-METHOD_VERSION = 2
-"""Raised when a figure changes. 2: intervals have the width that few scenarios need."""
-
 BREAKING = 0.5
 """Loss of neutral sentences, in nats a token, from which the model is broken without a part."""
-
-PartKind = Literal["direction", "directions", "layer", "mlp", "head", "group"]
-PART_KINDS: tuple[PartKind, ...] = get_args(PartKind)
-By = Literal["zero", "mean", "resample"]
-BYS: tuple[By, ...] = get_args(By)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AblateSettings:
-    """Settings of ablations; all of them are saved with the result.
-
-    Attributes:
-        emotion: Class whose direction is read out.
-        layer: Layer at whose input it is read out.
-        parts: Kinds of part that are ablated one by one; `directions` takes the direction out at
-            all layers at once.
-        at: Layers of the parts; empty for all before `layer`.
-        by: What stands in place of a part: nothing, the mean over the neutral training prompts, or
-            the mean over the neutral prompt of the same scenario.
-        neutral: Class that the direction is measured from.
-        train_share: Share of the scenarios that the direction comes from.
-        n_sentences: Most test scenarios that are read out; None for all.
-        n_bootstrap: Draws of scenarios for the intervals.
-        seed: Of the split and of the draws.
-        words: Class words, whose log-odds as the next token are read out; empty for the label.
-    """
-
-    emotion: str
-    layer: int
-    parts: tuple[PartKind, ...] = ("direction", "layer", "mlp", "head")
-    at: tuple[int, ...] = ()
-    by: By = "mean"
-    neutral: str = "neutral"
-    train_share: float = 0.6
-    n_sentences: int | None = None
-    n_bootstrap: int = 1000
-    seed: int = 0
-    words: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.emotion == self.neutral:
-            raise RequestError(f"{self.emotion!r} cannot be contrasted with itself")
-        unknown = [part for part in self.parts if part not in PART_KINDS]
-        if unknown or not self.parts or self.by not in BYS:
-            raise RequestError(
-                f"parts are {', '.join(PART_KINDS)} and what stands in their place is one of "
-                f"{', '.join(BYS)}; found {', '.join(self.parts)} and {self.by}"
-            )
-        if self.layer < 1:
-            raise RequestError("no part comes before layer 0; read out at layer 1 or above")
-        for layer in self.at:
-            if not 0 <= layer < self.layer:
-                raise RequestError(f"layer {layer} does not come before layer {self.layer}")
-        if self.seed < 0 or self.n_bootstrap < 1 or (self.n_sentences or 1) < 1:
-            raise RequestError("seed is at least 0; draws and sentences are at least 1")
-        if not all(word.strip() for word in self.words):
-            raise RequestError("a class word is empty", remedy="Leave out --word for the label.")
-
-    @property
-    def class_words(self) -> tuple[str, ...]:
-        """Words whose log-odds are read out."""
-        return self.words or (self.emotion,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,64 +30,10 @@ class AblateRequest(CauseRequest):
 
     settings: AblateSettings
 
-
-@dataclass(frozen=True, kw_only=True)
-class AblateWork:
-    """Task of a run. `units`: file names of the emotion and of neutral."""
-
-    folder: str
-    units: tuple[str, str]
-    settings: AblateSettings
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of the result, which names it."""
-        return named_by(METHOD_VERSION, units, settings=self.settings)
-
-
-def prepare_ablate(request: AblateRequest) -> Prepared:
-    """Check a request; writes nothing and loads no model.
-
-    Raises:
-        RequestError: A name is unknown, a layer is out of range, the files hold no `resid_pre` or
-            do not say how they were made, or their model is not installed.
-    """
-    settings = request.settings
-    units = units_of(request.root, request.model, (settings.emotion, settings.neutral))
-    for unit in units:
-        # Refuses a file that does not hold it, or keeps pooled vectors only.
-        unit.site(SITE)
-    check_layer(settings.layer, units[0].n_layers)
-    model = request.model_of(units, SITE)
-    check_raw(model, units[0].folder)
-    work = AblateWork(
-        folder=units[0].folder,
-        units=(units[0].path.name, units[1].path.name),
-        settings=settings,
-    )
-    return prepared(
-        KIND,
-        request,
-        units,
-        model,
-        work=work,
-        words=ablate_words(request.results, request.model, encode(settings)),
-        cost=_cost(units, settings, model),
-    )
-
-
-def ablate_words(
-    results: str | os.PathLike[str], model: str | None, settings: Mapping[str, Any]
-) -> list[str]:
-    """Words of the shell command of encoded settings."""
-    words = cause_words("ablate", results, model)
-    words += ["--emotion", settings["emotion"], "--layer", str(settings["layer"])]
-    words += [f"--part={part}" for part in settings["parts"]]
-    words += [f"--at={layer}" for layer in settings["at"]]
-    words += ["--by", settings["by"], "--neutral", settings["neutral"]]
-    if settings["n_sentences"] is not None:
-        words += ["--sentences", str(settings["n_sentences"])]
-    words += [f"--word={word}" for word in settings.get("words", ())]
-    return [*words, "--seed", str(settings["seed"])]
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The emotion, and the class that its direction is measured from."""
+        return self.settings.emotion, self.settings.neutral
 
 
 def ablate(
@@ -184,7 +63,18 @@ def ablate(
     """
     asked = AblateSettings(emotion=emotion, layer=layer, **settings)
     request = AblateRequest(results=results, model=model, settings=asked)
-    return table_of(result_of(prepare_ablate(request)))
+    return table_of(result_of(ABLATE.prepare(request)))
+
+
+def _check(
+    request: AblateRequest, units: Sequence[Unit]
+) -> tuple[AblateRequest, ModelRequest, str]:
+    for unit in units:
+        # Refuses a file that does not hold it, or keeps pooled vectors only.
+        unit.site(SITE)
+    check_layer(request.settings.layer, units[0].n_layers)
+    model = request.raw_model_of(units, SITE)
+    return request, model, _cost(units, request.settings, model)
 
 
 def _cost(units: Sequence[Unit], settings: AblateSettings, model: ModelRequest) -> str:
@@ -334,3 +224,14 @@ def name_of(row: Mapping[str, Any]) -> str:
     return {"mlp": "MLP", "layer": "layer", "direction": "direction at layer"}[row["part"]] + (
         f" {row['layer']}"
     )
+
+
+ABLATE = Kind(
+    name="ablate",
+    version=2,
+    request=AblateRequest,
+    check=_check,
+    table=table_of,
+    sentences=sentences_of,
+)
+"""Version 2: intervals have the width that few scenarios need."""

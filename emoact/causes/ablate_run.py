@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from emoact.causes.ablate import AblateSettings
 from emoact.causes.ablation import Ablations, Means, Part, Readout, part_means
 from emoact.causes.contributions import Target, bootstrap_weights
 from emoact.causes.direction import pooled_at
 from emoact.causes.loaded import Loaded, design_of_units, saved_texts, scenarios_of
 from emoact.causes.passes import Text
+from emoact.causes.settings import AblateSettings
 from emoact.causes.steering import Split, split_scenarios
 from emoact.decode import encode
 from emoact.errors import RequestError
@@ -29,7 +29,7 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
         CancelledError: The reporter was asked to stop.
         RequestError: A scenario lacks what stands in place of a part.
     """
-    units, settings, engine = asked.units, asked.work.settings, asked.engine
+    units, settings, engine = asked.units, asked.request.settings, asked.engine
     design, reporter = design_of_units(units), asked.reporter
     names = scenarios_of(units)
     split = split_scenarios(

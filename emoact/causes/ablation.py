@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from emoact.causes.ablate import PartKind
 from emoact.causes.contributions import check_layer
 from emoact.causes.passes import Edited, Text, UpperLayers
+from emoact.causes.settings import PartKind
 from emoact.errors import RequestError
 
 Z, ATTENTION, MLP, INPUT = (

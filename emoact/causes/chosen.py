@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from emoact.causes.asked import Checked, basis_of, option
 from emoact.causes.contributions import Target
 from emoact.decode import encode, sha256_of
 from emoact.errors import RequestError
@@ -22,18 +24,42 @@ from emoact.store.unit import Unit
 
 
 @dataclass(frozen=True, kw_only=True)
-class CauseRequest:
+class CauseRequest(Checked):
     """A request about causes; `model`: a folder or its model, None for the only one there is."""
 
-    results: str | os.PathLike[str] = "results"
-    model: str | None = None
-    run_id: str | None = None
-    allow_pickle_weights: bool = False
+    results: str | os.PathLike[str] = option("--results", "results", names=False)
+    model: str | None = option("--model", None, names=False)
+    run_id: str | None = option("--run-id", None, said=False, names=False)
+    allow_pickle_weights: bool = option("--allow-pickle-weights", False, said=False, names=False)
 
     @property
     def root(self) -> ResultsRoot:
         """The results folder."""
         return ResultsRoot(self.results)
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Classes whose files are read; None for all."""
+        return None
+
+    @property
+    def about(self) -> tuple[str, ...] | None:
+        """Classes that the run is about; None for those of the files."""
+        return self.labels
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """What is asked of the files, in plain JSON."""
+        shared = {each.name for each in dataclasses.fields(CauseRequest)}
+        return {name: each for name, each in encode(self).items() if name not in shared}
+
+    def units(self) -> tuple[Unit, ...]:
+        """The files that are read.
+
+        Raises:
+            RequestError: A name is unknown, or these files do not allow the question.
+        """
+        return units_of(self.root, self.model, self.labels)
 
     def model_of(self, units: Sequence[Unit], *sites: SiteName) -> ModelRequest:
         """The model of these files, with the sites to read.
@@ -43,64 +69,33 @@ class CauseRequest:
         """
         return model_of(units, self.root, sites, self.allow_pickle_weights)
 
-
-def cause_words(name: str, results: str | os.PathLike[str], model: str | None) -> list[str]:
-    """Words that every shell command about causes begins with."""
-    return [name, "--results", os.fspath(results), *(["--model", model] if model else [])]
+    def raw_model_of(self, units: Sequence[Unit], *sites: SiteName) -> ModelRequest:
+        """The same of a question about what the layers add, which needs unprocessed weights."""
+        model = self.model_of(units, *sites)
+        check_raw(model, units[0].folder)
+        return model
 
 
 @dataclass(frozen=True, kw_only=True)
 class DirectionRequest(CauseRequest):
     """A request about one direction."""
 
-    emotion: str
+    emotion: str = option("--emotion")
     target: Target
 
-    def units(self, neutral: str) -> tuple[Unit, ...]:
-        """The files of the emotion and of the class that it is measured from.
+    @property
+    def neutral(self) -> str:
+        """The class that the direction is measured from."""
+        raise NotImplementedError
 
-        Raises:
-            RequestError: A name is unknown, or these files cannot have the pooling.
-        """
-        return direction_units(self.root, self.model, self.emotion, neutral, self.target)
+    @property
+    def labels(self) -> tuple[str, str]:
+        """The emotion, and the class that it is measured from."""
+        return self.emotion, self.neutral
 
-    def words_of(self, name: str, own: Sequence[str]) -> list[str]:
-        """Words of the shell command of a request with these options of its own."""
-        words = direction_words(name, self.results, self.model, self.emotion, encode(self.target))
-        return [*words, *own]
-
-
-def direction_words(
-    name: str,
-    results: str | os.PathLike[str],
-    model: str | None,
-    emotion: str,
-    target: Mapping[str, Any],
-) -> list[str]:
-    """Words of a shell command about a direction, whose place is encoded."""
-    words = [*cause_words(name, results, model), "--emotion", emotion]
-    words += ["--layer", str(target["layer"]), "--site", target["site"]]
-    return [*words, "--pooling", target["pooling"]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DirectionWork:
-    """Task of a run about one direction. `units`: file names of the emotion and of neutral."""
-
-    folder: str
-    units: tuple[str, str]
-    emotion: str
-    target: Target
-
-
-def direction_work(units: Sequence[Unit], request: DirectionRequest) -> dict[str, Any]:
-    """Fields of a `DirectionWork` on the units of the emotion and of neutral."""
-    return {
-        "folder": units[0].folder,
-        "units": (units[0].path.name, units[1].path.name),
-        "emotion": request.emotion,
-        "target": request.target,
-    }
+    def units(self) -> tuple[Unit, ...]:
+        """The files of both classes; `RequestError` if these cannot have the pooling."""
+        return direction_units(self.root, self.model, self.emotion, self.neutral, self.target)
 
 
 def units_of(
@@ -155,17 +150,16 @@ def direction_units(
     return units
 
 
-def named_by(version: int, units: Sequence[Unit], **own: Any) -> dict[str, Any]:
+def named_by(version: int, units: Sequence[Unit], request: CauseRequest) -> dict[str, Any]:
     """Basis of a result, which names it: version of the method, prompts, and the question.
 
     Activations are not part of it; they follow from these.
     """
-    digests = {unit.emotion: _digest(unit) for unit in units}
     return {
         "method_version": version,
         "folder": units[0].folder,
-        **{name: encode(value) for name, value in own.items()},
-        "units": digests,
+        **basis_of(request),
+        "units": {unit.emotion: _digest(unit) for unit in units},
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Float32, Float64, Int
 
+from emoact.causes.asked import Checked, option
 from emoact.data.controls import MOST_DRAWS
 from emoact.errors import RequestError
 from emoact.positions import Pooling
@@ -44,16 +45,12 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(Checked):
     """The stream whose direction is taken apart. `site`: one of `TARGETS`."""
 
-    site: SiteName = "resid_pre"
-    layer: int
-    pooling: Pooling = "mean_content"
-
-    def __post_init__(self) -> None:
-        if self.site not in TARGETS:
-            raise RequestError(f"site is {self.site!r}; allowed are {', '.join(TARGETS)}")
+    site: SiteName = option("--site", "resid_pre", choices=TARGETS)
+    layer: int = option("--layer")
+    pooling: Pooling = option("--pooling", "mean_content")
 
     @property
     def n_attention(self) -> int:
@@ -140,20 +137,13 @@ class Terms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastSettings:
+class ContrastSettings(Checked):
     """Settings of the table of contributions."""
 
-    neutral: str = "neutral"
-    n_permutations: int = 2000
-    n_bootstrap: int = 1000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("n_permutations", "n_bootstrap"):
-            if not 1 <= getattr(self, name) <= MOST_DRAWS:
-                raise RequestError(
-                    f"{name} is {getattr(self, name)}; allowed are 1 to {MOST_DRAWS:,}"
-                )
+    neutral: str = option("--neutral", "neutral")
+    n_permutations: int = option("--permutations", 2000, least=1, most=MOST_DRAWS)
+    n_bootstrap: int = option("", 1000, least=1, most=MOST_DRAWS)
+    seed: int = option("--seed", 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

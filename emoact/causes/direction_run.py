@@ -15,10 +15,10 @@ from jaxtyping import Float
 from emoact.causes.components import check_sum, collect_terms
 from emoact.causes.contributions import Contributions, check_width, contributions, rows_of
 from emoact.causes.direction import Extremes, Passage, SavedDirection, direction_of, pooled_at
-from emoact.causes.heads import N_LARGEST, HeadsWork, name_of
+from emoact.causes.heads import N_LARGEST, HeadsRequest, name_of
 from emoact.causes.lens import Ends, found_of
 from emoact.causes.loaded import AGAIN, SAME, Loaded, design_of_units, saved_prompts, unit_prompts
-from emoact.causes.project import ProjectWork, passages_of
+from emoact.causes.project import ProjectRequest, passages_of
 from emoact.decode import encode
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
@@ -42,33 +42,33 @@ def found_heads(asked: Loaded) -> dict[str, Any]:
         EmoactError: The model is not that of the files.
         RequestError: Contributions of this model cannot be given; says why.
     """
-    units, work, reporter = asked.units, asked.work, asked.reporter
+    units, request, reporter = asked.units, asked.request, asked.reporter
     prompts = [prompt for unit in units for prompt in saved_prompts(unit)]
 
     def on_part(part: float) -> None:
         reporter.step(
             "extract",
-            model=work.folder,
+            model=request.model,
             detail="heads, MLPs and embedding",
             done=round(part * len(prompts)),
             total=len(prompts),
             share=_PASS_SHARE * part,
         )
 
-    terms = collect_terms(asked.engine, prompts, work.target, on_part)
+    terms = collect_terms(asked.engine, prompts, request.target, on_part)
     reporter.step("analyze", model="", detail="relabelling", share=_PASS_SHARE)
-    found = contributions(terms, design_of_units(units), work.emotion, work.settings)
+    found = contributions(terms, design_of_units(units), request.emotion, request.settings)
     check_sum(found.gap, asked.dtype)
-    _check_direction(units, work, found)
+    _check_direction(units, request, found)
     return {
-        "emotion": work.emotion,
-        "neutral": work.settings.neutral,
-        "target": encode(work.target),
+        "emotion": request.emotion,
+        "neutral": request.settings.neutral,
+        "target": encode(request.target),
         "n_prompts": len(prompts),
         "direction_norm": found.direction_norm,
         "total": found.total,
         "gap": found.gap,
-        "n_permutations": work.settings.n_permutations,
+        "n_permutations": request.settings.n_permutations,
         "components": rows_of(found.table),
         "by_layer": rows_of(found.by_layer),
         "by_prompt": _by_prompt(units, found),
@@ -95,34 +95,35 @@ def _by_prompt(units: Sequence[Unit], found: Contributions) -> dict[str, Any]:
     }
 
 
-def _check_direction(units: Sequence[Unit], work: HeadsWork, found: Contributions) -> None:
-    place = (work.target.site, work.target.pooling)
+def _check_direction(units: Sequence[Unit], request: HeadsRequest, found: Contributions) -> None:
+    place = (request.target.site, request.target.pooling)
     if any(place not in unit.pooled for unit in units if unit.pooled):
         return
     if any(place[0] not in unit.sites for unit in units):
         return
-    means = [pooled_at(unit, work.target).mean(axis=0, dtype=np.float64) for unit in units]
+    pooled = [pooled_at(unit, request.target) for unit in units]
+    means = [each.mean(axis=0, dtype=np.float64) for each in pooled]
     saved = means[0] - means[1]
     apart = float(np.linalg.norm(saved - found.direction) / np.linalg.norm(saved))
     if not apart <= SAME:
         raise EmoactError(
-            f"the direction of {work.emotion} in the files and that of the installed model differ "
-            f"by {apart:.2g} of its norm",
+            f"the direction of {request.emotion} in the files and that of the installed model "
+            f"differ by {apart:.2g} of its norm",
             remedy=AGAIN,
         )
 
 
 def found_lens(asked: Loaded) -> dict[str, Any]:
     """The tokens of the direction that is asked for; `RequestError` if there is no direction."""
-    work, settings = asked.work, asked.work.settings
-    direction = direction_of(asked.units[0], asked.units[1], work.target)
+    request, settings = asked.request, asked.request.settings
+    direction = direction_of(asked.units[0], asked.units[1], request.target)
     asked.reporter.step("analyze", model="", detail="unembedding", share=0.5)
     every = np.vstack([direction.vector, direction.random(settings.n_random, settings.seed)])
     ends = ends_of(asked.engine, every, settings.n_tokens)
     return {
-        "emotion": work.emotion,
+        "emotion": request.emotion,
         "neutral": settings.neutral,
-        "target": encode(work.target),
+        "target": encode(request.target),
         "direction_norm": direction.norm,
         "n_random": settings.n_random,
         **found_of(ends, token_strings(asked.engine, ends)),
@@ -183,18 +184,18 @@ def found_projections(asked: Loaded) -> dict[str, Any]:
         CancelledError: The reporter was asked to stop.
         RequestError: The text is gone, is another one, is not UTF-8, or has no tokens.
     """
-    work, reporter = asked.work, asked.reporter
-    direction = direction_of(asked.units[0], asked.units[1], work.target)
+    request, reporter = asked.request, asked.reporter
+    direction = direction_of(asked.units[0], asked.units[1], request.target)
     try:
-        size = max(1, Path(work.file).stat().st_size)
+        size = max(1, Path(request.file).stat().st_size)
     except OSError as error:
-        raise RequestError(f"{work.file} cannot be read: {error.strerror}") from error
+        raise RequestError(f"{request.file} cannot be read: {error.strerror}") from error
 
     def on_read(n_bytes: int, extremes: Extremes) -> None:
         reporter.check_cancelled()
         reporter.step(
             "extract",
-            model=work.folder,
+            model=request.model,
             detail=f"{extremes.n_tokens:,} tokens",
             done=min(n_bytes, size),
             total=size,
@@ -202,19 +203,19 @@ def found_projections(asked: Loaded) -> dict[str, Any]:
         )
 
     return {
-        "emotion": work.emotion,
-        "neutral": work.neutral,
-        "target": encode(work.target),
-        "file": work.file,
+        "emotion": request.emotion,
+        "neutral": request.neutral,
+        "target": encode(request.target),
+        "file": request.file,
         "direction_norm": direction.norm,
-        **project_file(asked.engine, direction, work, on_read),
+        **project_file(asked.engine, direction, request, on_read),
     }
 
 
 def project_file(
     engine: Engine,
     direction: SavedDirection,
-    work: ProjectWork,
+    request: ProjectRequest,
     on_read: Callable[[int, Extremes], None] = lambda _n_bytes, _extremes: None,
 ) -> dict[str, Any]:
     """`Extremes.found` of a text, and the number of passages that were cut to the context.
@@ -222,8 +223,8 @@ def project_file(
     Raises:
         RequestError: The text is another one, is not UTF-8, or has no tokens.
     """
-    extremes, n_cut = Extremes(work.n_top, work.target.pooling), 0
-    passages = passages_of(Path(work.file), work.sha256)
+    extremes, n_cut = Extremes(request.n_top, request.target.pooling), 0
+    passages = passages_of(Path(request.file), request.sha256)
     while group := list(itertools.islice(passages, _TOGETHER)):
         prompts = engine.tokenise([text for _, text, _ in group])
         kept = [at for at, each in enumerate(prompts) if each.content[0] < each.content[1]]
@@ -237,7 +238,7 @@ def project_file(
             rows: np.ndarray,
             along: dict[int, np.ndarray] = along,
         ) -> None:
-            if layer == work.target.layer:
+            if layer == request.target.layer:
                 along[sample] = direction.project(rows)
 
         engine.forward([prompts[at] for at in kept], put=put)
@@ -248,5 +249,5 @@ def project_file(
             extremes.add(passage, along[place])
         on_read(group[-1][2], extremes)
     if not extremes.n_tokens:
-        raise RequestError(f"{work.file} has no tokens")
+        raise RequestError(f"{request.file} has no tokens")
     return {**extremes.found, "n_cut": n_cut}

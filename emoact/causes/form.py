@@ -6,11 +6,13 @@ and not that its fields are those of its kind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from emoact.causes.contributions import Target
+from emoact.causes.contributions import ContrastSettings, Target
+from emoact.causes.settings import MOST_CLASSES, MOST_ROWS, AblateSettings, SteerSettings
 from emoact.decode import decode
 from emoact.errors import RequestError
 from emoact.positions import Pooling
@@ -20,119 +22,22 @@ Number = float | None
 """None where it was not finite."""
 _MOST_PARTS = 1000
 """Layers, and heads of a layer, that a map of them is drawn of."""
-MOST_CLASSES = 200
-"""Classes, each of which has a panel."""
-MOST_ROWS = 20_000
-"""Rows of a table: heads, or parts, of the largest published models are 17,515."""
+_Texts = tuple[str, ...]
+_Component = Literal["embedding", "head", "bias", "mlp"]
 
 
-def _check_places(what: str, *places: int | None) -> None:
-    for place in places:
-        if place is not None and not 0 <= place < _MOST_PARTS:
-            raise RequestError(f"{what} names layer or head {place}, which no model has")
+def _of(name: str, maybe: Mapping[str, Any] | None, **fields: Any) -> type:
+    """A form: the type of each field; results of earlier versions may lack those in `maybe`."""
+    added: list[tuple[str, Any, Any]] = [
+        (n, each, field(default=None)) for n, each in (maybe or {}).items()
+    ]
+    return dataclasses.make_dataclass(name, [*fields.items(), *added], frozen=True, kw_only=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Named:
-    model: str
-    random_weights: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _OfDirection(_Named):
-    emotion: str
-    neutral: str
-    direction_norm: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _ByPrompt:
-    emotion: tuple[str, ...]
-    prompt: tuple[str, ...]
-    projection: tuple[float, ...]
-    contributions: Mapping[str, tuple[float, ...]]
-
-    def __post_init__(self) -> None:
-        columns = (self.emotion, self.prompt, self.projection, *self.contributions.values())
-        if len(set(map(len, columns))) > 1:
-            raise RequestError("found.by_prompt has columns of several lengths")
-        if max(len(set(self.emotion)), len(self.contributions)) > MOST_CLASSES:
-            raise RequestError("found.by_prompt has more classes or components than are drawn")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _OfLayer:
-    component: Literal["embedding", "head", "bias", "mlp"]
-    layer: int | None
-
-    def __post_init__(self) -> None:
-        _check_places("found", self.layer)
-        if (self.layer is None) != (self.component == "embedding"):
-            raise RequestError(f"a component {self.component} has no such layer")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _LayerSum(_OfLayer):
-    sum: float
-    low: Number
-    high: Number
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Heads(_OfDirection):
-    n_prompts: int
-    n_permutations: int
-    gap: float
-    total: float
-    by_layer: tuple[_LayerSum, ...] = ()
-    by_prompt: _ByPrompt | None = None
-
-    def __post_init__(self) -> None:
-        if self.total == 0:
-            raise RequestError("total is 0, of which nothing is a share")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _HeadsSettings:
-    neutral: str
-    n_permutations: int
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Component(_OfLayer):
-    head: int | None
-    kv_group: int | None
-    contrast: float
-    low: Number
-    high: Number
-    chance: Number
-    p: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_places("found.components", self.head)
-        if (self.head is None) == (self.component == "head"):
-            raise RequestError(f"a component {self.component} has no such head")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Lens(_OfDirection):
-    n_random: int
-    p_raised: float
-    p_lowered: float
-    tokens: tuple[Mapping[str, Any], ...]
-
-    def __post_init__(self) -> None:
-        sides = [row.get("side") for row in self.tokens]
-        if not ("raised" in sides and "lowered" in sides) or len(sides) > _MOST_PARTS:
-            raise RequestError("tokens are not those of both ends, or more than are drawn")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Above:
-    raised: bool
-    lowered: bool
+_NAMED: dict[str, Any] = {"model": str, "random_weights": bool}
+_DIRECTION: dict[str, Any] = {**_NAMED, "emotion": str, "neutral": str, "direction_norm": float}
+_SPLIT: dict[str, Any] = {**_NAMED, "train_scenarios": _Texts, "test_scenarios": _Texts}
+_INTERVAL: dict[str, Any] = {"low": Number, "high": Number}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,183 +48,234 @@ class _Place(Target):
     pooling: Pooling = field()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _LensToken:
-    side: Literal["raised", "lowered"]
-    rank: int
-    token: str
-    token_id: int
-    logit: float
-    random_95: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Projected(_OfDirection):
-    n_passages: int
-    n_tokens: int
-    n_cut: int
-    tokens: tuple[Mapping[str, Any], ...]
-
-    def __post_init__(self) -> None:
-        for row in self.tokens:
-            decode(_Token, row, where="found.tokens", ignore_unknown=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Token:
-    side: Literal["most", "least"]
-    token: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Passage:
-    side: Literal["most", "least"]
-    passage: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Patterns(_Named):
-    emotion: str
-    form: Literal["triangles", "reduced"]
-    n_prompts: int
-    n_layers: int
-    n_heads: int
-    size: int
-    names: tuple[str, ...]
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _PatternHead:
-    layer: int
-    head: int
-    entropy: Number
-    first_mass: Number
-    previous_mass: Number
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Steer(_Named):
-    train_scenarios: tuple[str, ...]
-    test_scenarios: tuple[str, ...]
-    prefixes: Mapping[str, str]
-    neutral_prefixes: tuple[str, ...] = ()
-    n_splits: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _SteerSettings:
-    emotions: tuple[str, ...]
-    layers: tuple[int, ...]
-    doses: tuple[float, ...]
-    control_doses: tuple[float, ...]
-    neutral: str
-    pooling: str
-    n_random: int
-    n_shuffled: int
-    n_sentences: int | None
-    seed: int
-    prefixes: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not (self.emotions and self.layers and self.control_doses):
-            raise RequestError("found.settings names no emotion, no layer or no control dose")
-        if len(self.emotions) > MOST_CLASSES:
-            raise RequestError(f"found.settings has {len(self.emotions):,} emotions")
-        if min(self.n_random, self.n_shuffled) < 1:
-            raise RequestError("found.settings has no random or no shuffled direction")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Effect:
-    emotion: str
-    layer: int
-    dose: float
-    own: Number
-    others: Number
-    neutral: Number
-    delta: Number
-    prompt_only: Number
-    random_95: Number
-    shuffled_95: Number
-    random_low: Number
-    random_high: Number
-    n_random: int
-    n_shuffled: int
-    p: Number
-    verdict: str
-    specific: str
-    by_class: Mapping[str, Number]
-    own_low: Number = None
-    own_high: Number = None
-    own_splits_low: Number = None
-    own_splits_high: Number = None
-    delta_low: Number = None
-    delta_high: Number = None
-    other_directions: Number = None
-    prompt_neutral: Number = None
-    specificity: Number = None
-    specificity_95: Number = None
-    specificity_directions: Number = None
-    specificity_directions_95: Number = None
-    specificity_p: Number = None
-
-    def __post_init__(self) -> None:
-        _check_places("found.effects", self.layer)
-
-
-ADDED_TO_EFFECTS = tuple(each.name for each in fields(_Effect) if each.default is None)
+ADDED_TO_EFFECTS = (
+    "own_low",
+    "own_high",
+    "own_splits_low",
+    "own_splits_high",
+    "delta_low",
+    "delta_high",
+    "other_directions",
+    "prompt_neutral",
+    "specificity",
+    "specificity_95",
+    "specificity_directions",
+    "specificity_directions_95",
+    "specificity_p",
+)
 """Columns that results of earlier versions may lack."""
 
+_EFFECTS = (
+    *("own", "others", "neutral", "delta", "prompt_only", "p"),
+    *("random_95", "shuffled_95", "random_low", "random_high"),
+)
+
+
+def _check_heads(found: Mapping[str, Any], rests_on: Mapping[str, Any]) -> None:
+    decode(ContrastSettings, rests_on.get("settings"), where="settings", ignore_unknown=True)
+    if found["total"] == 0:
+        raise RequestError("total is 0, of which nothing is a share")
+    _check_places(found["by_layer"], "layer")
+    _check_places(found["components"], "layer", "head")
+    for row in (*found["components"], *found["by_layer"]):
+        kind = row["component"]
+        if (row["layer"] is None) != (kind == "embedding"):
+            raise RequestError(f"a component {kind} has no such layer")
+        if "head" in row and (row["head"] is None) == (kind == "head"):
+            raise RequestError(f"a component {kind} has no such head")
+    heads = (row for row in found["components"] if row["head"] is not None)
+    named = [(row["layer"], row["head"]) for row in heads]
+    if len(set(named)) < len(named):
+        raise RequestError("found.components has a head twice")
+    prompts = found["by_prompt"]
+    parts = prompts["contributions"]
+    columns = (prompts["emotion"], prompts["prompt"], prompts["projection"], *parts.values())
+    if len(set(map(len, columns))) > 1:
+        raise RequestError("found.by_prompt has columns of several lengths")
+    if max(len(set(prompts["emotion"])), len(parts)) > MOST_CLASSES:
+        raise RequestError("found.by_prompt has more classes or components than are drawn")
+
+
+def _check_places(rows: Iterable[Mapping[str, Any]], *names: str) -> None:
+    for place in (row[name] for row in rows for name in names):
+        if place is not None and not 0 <= place < _MOST_PARTS:
+            raise RequestError(f"found names layer or head {place}, which no model has")
+
+
+def _check_lens(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+    sides = [row["side"] for row in found["tokens"]]
+    if not ("raised" in sides and "lowered" in sides) or len(sides) > _MOST_PARTS:
+        raise RequestError("tokens are not those of both ends, or more than are drawn")
+
+
+def _check_project(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+    for row in found["tokens"]:
+        decode(_TOKEN, row, where="found.tokens", ignore_unknown=True)
+
+
+def _check_steer(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+    settings = found["settings"]
+    if not all(settings[name] for name in ("emotions", "layers", "control_doses")):
+        raise RequestError("found.settings names no emotion, no layer or no control dose")
+    _check_places(found["effects"], "layer")
+    for row in found["effects"]:
+        if row["emotion"] not in settings["emotions"] or row["layer"] not in settings["layers"]:
+            raise RequestError("found.effects has an emotion or a layer that was not asked for")
+
+
+_TOKEN = _of("token", None, side=Literal["most", "least"], token=str)
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Ablate(_Named):
-    train_scenarios: tuple[str, ...]
-    test_scenarios: tuple[str, ...]
-    contrast: float
-    words: tuple[str, ...] = ()
+class _Form:
+    """Fields of a result, of what it holds (one thing, or rows), and a check of all of them."""
+
+    whole: type
+    parts: Mapping[str, type]
+    check: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda _found, _rests_on: None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _AblateSettings:
-    emotion: str
-    layer: int
-    by: str
-    neutral: str
-    parts: tuple[str, ...]
-    at: tuple[int, ...]
-    n_sentences: int | None
-    seed: int
-    words: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Ablation:
-    part: Literal["mlp", "layer", "direction", "directions", "head", "group"]
-    layer: int
-    heads: str
-    total: float
-    low: Number
-    high: Number
-    direct: float
-    repair: float
-    tied: bool
-    layers: str = ""
-    log_prob_neutral: Number = None
-    log_odds: Number = None
-    log_odds_neutral: Number = None
-
-
-_Parts = Mapping[str, type]
-_FORMS: Mapping[str, tuple[type, _Parts]] = {
-    "heads": (_Heads, {"target": _Place, "components": _Component}),
-    "lens": (_Lens, {"target": _Place, "above_random": _Above, "tokens": _LensToken}),
-    "project": (_Projected, {"target": _Place, "passages": _Passage}),
-    "attention": (_Patterns, {"heads": _PatternHead}),
-    "steer": (_Steer, {"settings": _SteerSettings, "effects": _Effect}),
-    "ablate": (_Ablate, {"settings": _AblateSettings, "ablations": _Ablation}),
+_FORMS: Mapping[str, _Form] = {
+    "heads": _Form(
+        whole=_of(
+            "heads", None, **_DIRECTION, n_prompts=int, n_permutations=int, gap=float, total=float
+        ),
+        parts={
+            "target": _Place,
+            "components": _of(
+                "component",
+                None,
+                **_INTERVAL,
+                component=_Component,
+                layer=int | None,
+                head=int | None,
+                kv_group=int | None,
+                contrast=float,
+                chance=Number,
+                p=float,
+            ),
+            "by_layer": _of(
+                "by_layer", None, **_INTERVAL, component=_Component, layer=int | None, sum=float
+            ),
+            "by_prompt": _of(
+                "by_prompt",
+                None,
+                emotion=_Texts,
+                prompt=_Texts,
+                projection=tuple[float, ...],
+                contributions=Mapping[str, tuple[float, ...]],
+            ),
+        },
+        check=_check_heads,
+    ),
+    "lens": _Form(
+        whole=_of("lens", None, **_DIRECTION, n_random=int, p_raised=float, p_lowered=float),
+        parts={
+            "target": _Place,
+            "above_random": _of("above_random", None, raised=bool, lowered=bool),
+            "tokens": _of(
+                "token",
+                None,
+                side=Literal["raised", "lowered"],
+                rank=int,
+                token=str,
+                token_id=int,
+                logit=float,
+                random_95=float,
+            ),
+        },
+        check=_check_lens,
+    ),
+    "project": _Form(
+        whole=_of(
+            "project",
+            None,
+            **_DIRECTION,
+            n_passages=int,
+            n_tokens=int,
+            n_cut=int,
+            tokens=tuple[Mapping[str, Any], ...],
+        ),
+        parts={
+            "target": _Place,
+            "passages": _of("passage", None, side=Literal["most", "least"], passage=str),
+        },
+        check=_check_project,
+    ),
+    "attention": _Form(
+        whole=_of(
+            "attention",
+            {"sha256": str | None},
+            **_NAMED,
+            emotion=str,
+            form=Literal["triangles", "reduced"],
+            n_prompts=int,
+            n_layers=int,
+            n_heads=int,
+            size=int,
+            names=_Texts,
+        ),
+        parts={
+            "heads": _of(
+                "head",
+                None,
+                layer=int,
+                head=int,
+                entropy=Number,
+                first_mass=Number,
+                previous_mass=Number,
+            )
+        },
+    ),
+    "steer": _Form(
+        whole=_of(
+            "steer",
+            {"neutral_prefixes": _Texts, "n_splits": int},
+            **_SPLIT,
+            prefixes=Mapping[str, str],
+        ),
+        parts={
+            "settings": SteerSettings,
+            "effects": _of(
+                "effect",
+                dict.fromkeys(ADDED_TO_EFFECTS, Number),
+                **dict.fromkeys(_EFFECTS, Number),
+                emotion=str,
+                layer=int,
+                dose=float,
+                n_random=int,
+                n_shuffled=int,
+                verdict=str,
+                specific=str,
+                by_class=Mapping[str, Number],
+            ),
+        },
+        check=_check_steer,
+    ),
+    "ablate": _Form(
+        whole=_of("ablate", {"words": _Texts}, **_SPLIT, contrast=float),
+        parts={
+            "settings": AblateSettings,
+            "ablations": _of(
+                "ablation",
+                {"layers": str, "log_prob_neutral": Number}
+                | {"log_odds": Number, "log_odds_neutral": Number},
+                **_INTERVAL,
+                part=Literal["mlp", "layer", "direction", "directions", "head", "group"],
+                layer=int,
+                heads=str,
+                total=float,
+                direct=float,
+                repair=float,
+                tied=bool,
+            ),
+        },
+    ),
 }
-"""By kind: the fields of a result, and what holds fields of its own: one of them, or rows."""
+"""By kind of result."""
+
+_SINGLE = ("target", "settings", "above_random", "by_prompt")
+"""Parts that are one thing; others have rows."""
 
 
 def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
@@ -331,27 +287,16 @@ def check_form(kind: str, found: Any, rests_on: Mapping[str, Any]) -> None:
     """
     if kind not in _FORMS:
         return
-    whole, parts = _FORMS[kind]
-    decode(whole, found, where="found", ignore_unknown=True)
-    for name, form in parts.items():
-        held = found.get(name)
-        rows = held if isinstance(held, list | tuple) else [held]
-        if not rows:
+    form = _FORMS[kind]
+    decode(form.whole, found, where="found", ignore_unknown=True)
+    for name, part in form.parts.items():
+        rows = [found.get(name)] if name in _SINGLE else found.get(name)
+        if not isinstance(rows, list | tuple) or not rows:
             raise RequestError(f"found.{name} has no rows")
         if len(rows) > MOST_ROWS:
             raise RequestError(
                 f"found.{name} has {len(rows):,} rows; a result has at most {MOST_ROWS:,}"
             )
         for row in rows:
-            decode(form, row, where=f"found.{name}", ignore_unknown=True)
-    if kind == "heads":
-        decode(_HeadsSettings, rests_on.get("settings"), where="settings", ignore_unknown=True)
-        heads = (row for row in found["components"] if row["head"] is not None)
-        named = [(row["layer"], row["head"]) for row in heads]
-        if len(set(named)) < len(named):
-            raise RequestError("found.components has a head twice")
-    elif kind == "steer":
-        asked = [set(found["settings"][name]) for name in ("emotions", "layers")]
-        for row in found["effects"]:
-            if row["emotion"] not in asked[0] or row["layer"] not in asked[1]:
-                raise RequestError("found.effects has an emotion or a layer that was not asked for")
+            decode(part, row, where=f"found.{name}", ignore_unknown=True)
+    form.check(found, rests_on)

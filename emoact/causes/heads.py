@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import (
-    DirectionRequest,
-    DirectionWork,
-    check_raw,
-    direction_work,
-    named_by,
-)
+from emoact.causes.chosen import DirectionRequest
 from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.prepared import Prepared, multiplied, prepared, result_of, time_of_passes
-from emoact.causes.saved import SavedCause, largest_first, saved_causes
+from emoact.causes.prepared import Kind, multiplied, result_of, time_of_passes
+from emoact.causes.saved import SavedCause, largest_first
 from emoact.models.alike import ModelRequest
 from emoact.positions import Pooling
 from emoact.sites import SiteName
-from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-KIND = "heads"
-METHOD_VERSION = 3
-"""Raised when a figure changes. 3: intervals have the width that few scenarios need."""
 
 PROMPT_COLUMNS = ("emotion", "prompt", "projection")
 """Columns of the table by prompt before those of its components."""
@@ -49,47 +37,9 @@ class HeadsRequest(DirectionRequest):
     settings: ContrastSettings = field(default_factory=ContrastSettings)
 
     @property
-    def words(self) -> list[str]:
-        """Words of the shell command of the request."""
-        settings, default = self.settings, ContrastSettings()
-        own = ["--neutral", settings.neutral] if settings.neutral != default.neutral else []
-        own += ["--permutations", str(settings.n_permutations), "--seed", str(settings.seed)]
-        return self.words_of("heads", own)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadsWork(DirectionWork):
-    """Task of a run."""
-
-    settings: ContrastSettings
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of the result, which names it."""
-        own = {"emotion": self.emotion, "target": self.target, "settings": self.settings}
-        return named_by(METHOD_VERSION, units, **own, n_largest=N_LARGEST)
-
-
-def prepare_heads(request: HeadsRequest) -> Prepared:
-    """Check a request; writes nothing and loads no model.
-
-    Raises:
-        RequestError: A name is unknown, the layer is out of range, the files do not say how they
-            were made, or their model is not installed here.
-    """
-    units = request.units(request.settings.neutral)
-    request.target.check(units[0].n_layers)
-    model = request.model_of(units, *request.target.sites)
-    check_raw(model, units[0].folder)
-    work = HeadsWork(**direction_work(units, request), settings=request.settings)
-    return prepared(
-        KIND,
-        request,
-        units,
-        model,
-        work=work,
-        words=request.words,
-        cost=_cost(units, model),
-    )
+    def neutral(self) -> str:
+        """The class that the direction is measured from."""
+        return self.settings.neutral
 
 
 def contributions(
@@ -118,28 +68,23 @@ def contributions(
         CancelledError: The run was cancelled.
         EmoactError: The run failed; says why.
     """
-    asked = prepare_heads(
-        HeadsRequest(
-            results=results,
-            model=model,
-            emotion=emotion,
-            target=Target(site=site, layer=layer, pooling=pooling),
-            settings=ContrastSettings(**settings),
-        )
+    asked = HeadsRequest(
+        results=results,
+        model=model,
+        emotion=emotion,
+        target=Target(site=site, layer=layer, pooling=pooling),
+        settings=ContrastSettings(**settings),
     )
-    return table_of(result_of(asked))
+    return table_of(result_of(HEADS.prepare(asked)))
 
 
-def _cost(units: Sequence[Unit], model: ModelRequest) -> str:
+def _check(request: HeadsRequest, units: Sequence[Unit]) -> tuple[HeadsRequest, ModelRequest, str]:
+    request.target.check(units[0].n_layers)
+    model = request.raw_model_of(units, *request.target.sites)
     n_tokens = sum(sum(unit.lengths) for unit in units)
     n_prompts = sum(unit.n_samples for unit in units)
     took = time_of_passes(n_tokens * multiplied(units[0], 0), model)
-    return f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
-
-
-def saved_heads(root: ResultsRoot) -> tuple[SavedCause, ...]:
-    """Results with the figures of this version, newest first; others are computed again."""
-    return saved_causes(root, KIND, version=METHOD_VERSION)
+    return request, model, f"One pass over {n_prompts:,} prompts with {n_tokens:,} tokens{took}."
 
 
 def table_of(saved: SavedCause) -> pd.DataFrame:
@@ -153,29 +98,17 @@ def table_of(saved: SavedCause) -> pd.DataFrame:
 
 
 def layers_of(saved: SavedCause) -> pd.DataFrame:
-    """Sums over the heads, the MLP and the bias of each layer: `sum`, with `low` and `high`.
-
-    Without intervals where the result was computed before these were kept.
-    """
+    """Sums over the heads, the MLP and the bias of each layer: `sum`, with `low` and `high`."""
     import pandas as pd
 
-    kept = pd.DataFrame(saved.found.get("by_layer"))
-    if len(kept):
-        return kept
-    groups = table_of(saved).groupby(["component", "layer"], dropna=False)
-    return groups["contrast"].sum().rename("sum").reset_index().assign(low=math.nan, high=math.nan)
+    return pd.DataFrame(saved.found["by_layer"])
 
 
 def prompts_of(saved: SavedCause) -> pd.DataFrame:
-    """A row for each prompt: `emotion`, `prompt`, `projection`, and the largest components by name.
-
-    Without rows where the result was computed before these were kept.
-    """
+    """A row for each prompt: `emotion`, `prompt`, `projection`, and the largest components."""
     import pandas as pd
 
-    kept = saved.found.get("by_prompt")
-    if kept is None:
-        return pd.DataFrame()
+    kept = saved.found["by_prompt"]
     own = {name: row for name, row in kept["contributions"].items() if name not in PROMPT_COLUMNS}
     return pd.DataFrame({**{name: kept[name] for name in PROMPT_COLUMNS}, **own})
 
@@ -266,3 +199,15 @@ def name_of(row: Mapping[str, Any]) -> str:
 def _share(value: float) -> str:
     # Without the sign of a negative number that rounds to 0.
     return f"{round(100 * value, 1) + 0.0:.1f} %"
+
+
+HEADS = Kind(
+    name="heads",
+    version=3,
+    request=HeadsRequest,
+    check=_check,
+    table=table_of,
+    sentences=sentences_of,
+    rests_on={"n_largest": N_LARGEST},
+)
+"""Version 3: intervals have the width that few scenarios need."""

@@ -10,54 +10,32 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from emoact import numbers
-from emoact.causes.chosen import (
-    DirectionRequest,
-    DirectionWork,
-    check_raw,
-    direction_work,
-    named_by,
-)
+from emoact.causes.asked import Checked, option
+from emoact.causes.chosen import DirectionRequest
 from emoact.causes.direction import direction_of
-from emoact.causes.prepared import Prepared, prepared
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.prepared import Kind
+from emoact.causes.saved import SavedCause
 from emoact.data.controls import MOST_DRAWS
-from emoact.errors import RequestError
-from emoact.store.layout import ResultsRoot
+from emoact.models.alike import ModelRequest
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KIND = "lens"
-METHOD_VERSION = 1
-"""Raised when a figure changes."""
-
 ALPHA = 0.05
 """Largest chance that a random direction counts as above random, over both ends."""
 
-_LEAST = 20
-_MOST_TOKENS = 200
 _NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class LensSettings:
+class LensSettings(Checked):
     """Settings of a logit lens. `n_tokens`: tokens at each end."""
 
-    neutral: str = "neutral"
-    n_random: int = 100
-    n_tokens: int = 10
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not _LEAST <= self.n_random <= MOST_DRAWS:
-            raise RequestError(
-                f"n_random is {self.n_random}; allowed are {_LEAST} to {MOST_DRAWS:,}"
-            )
-        if not 1 <= self.n_tokens <= _MOST_TOKENS:
-            raise RequestError(f"n_tokens is {self.n_tokens}; allowed are 1 to {_MOST_TOKENS}")
-        if self.seed < 0:
-            raise RequestError(f"seed is {self.seed}; at least 0 is needed")
+    neutral: str = option("--neutral", "neutral")
+    n_random: int = option("--random", 100, least=20, most=MOST_DRAWS)
+    n_tokens: int = option("--top", 10, least=1, most=200)
+    seed: int = option("--seed", 0, least=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,48 +45,17 @@ class LensRequest(DirectionRequest):
     settings: LensSettings = field(default_factory=LensSettings)
 
     @property
-    def words(self) -> list[str]:
-        """Words of the shell command of the request."""
-        settings = self.settings
-        own = ["--neutral", settings.neutral, "--random", str(settings.n_random)]
-        own += ["--top", str(settings.n_tokens), "--seed", str(settings.seed)]
-        return self.words_of("lens", own)
+    def neutral(self) -> str:
+        """The class that the direction is measured from."""
+        return self.settings.neutral
 
 
-@dataclass(frozen=True, kw_only=True)
-class LensWork(DirectionWork):
-    """Task of a run."""
-
-    settings: LensSettings
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of the result, which names it."""
-        own = {"emotion": self.emotion, "target": self.target, "settings": self.settings}
-        return named_by(METHOD_VERSION, units, **own)
-
-
-def prepare_lens(request: LensRequest) -> Prepared:
-    """Check a request; writes nothing and loads no model.
-
-    Raises:
-        RequestError: A name is unknown, the layer is out of range, the files do not hold the
-            direction or do not say how they were made, or their model is not installed here.
-    """
-    units = request.units(request.settings.neutral)
+def _check(request: LensRequest, units: Sequence[Unit]) -> tuple[LensRequest, ModelRequest, str]:
     direction_of(units[0], units[1], request.target)
-    model = request.model_of(units, request.target.site)
-    check_raw(model, units[0].folder)
-    work = LensWork(**direction_work(units, request), settings=request.settings)
+    model = request.raw_model_of(units, request.target.site)
     n = numbers.plural(request.settings.n_random, "random direction")
-    return prepared(
-        KIND,
-        request,
-        units,
-        model,
-        work=work,
-        words=request.words,
-        cost=f"One product of the direction and {n} with the unembedding; no prompt is read again.",
-    )
+    cost = f"One product of the direction and {n} with the unembedding; no prompt is read again."
+    return request, model, cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +105,6 @@ def found_of(ends: Ends, strings: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def saved_lenses(root: ResultsRoot) -> tuple[SavedCause, ...]:
-    """Results with the figures of this version, newest first."""
-    return saved_causes(root, KIND, version=METHOD_VERSION)
-
-
 def table_of(saved: SavedCause) -> pd.DataFrame:
     """Its tokens: those that the direction raises most, then those that it lowers most."""
     import pandas as pd
@@ -189,3 +131,13 @@ def sentences_of(saved: SavedCause) -> list[str]:
             f"{numbers.signed(first['random_95'], '.3g')}, p = {p})."
         )
     return said + saved.cautions
+
+
+LENS = Kind(
+    name="lens",
+    version=1,
+    request=LensRequest,
+    check=_check,
+    table=table_of,
+    sentences=sentences_of,
+)

@@ -37,7 +37,7 @@ class Loaded:
 
     root: ResultsRoot
     units: Sequence[Unit]
-    work: Any
+    request: Any
     dtype: str
     reporter: RunReporter
     engine: BridgeEngine

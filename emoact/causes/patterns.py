@@ -6,6 +6,7 @@ more than the budget, only what describes each query is kept.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import os
@@ -18,24 +19,20 @@ import numpy as np
 from jaxtyping import Float, Float16
 
 from emoact import numbers
+from emoact.causes.asked import option
 from emoact.causes.attention import SHARES, shares_of
-from emoact.causes.chosen import CauseRequest, cause_words, named_by, units_of
-from emoact.causes.prepared import Prepared, prepared, time_of
-from emoact.causes.saved import ARCHIVE, SavedCause, saved_causes
+from emoact.causes.chosen import CauseRequest
+from emoact.causes.prepared import Kind, time_of
+from emoact.causes.saved import ARCHIVE, SavedCause
 from emoact.errors import FileRefusedError, RequestError
 from emoact.files import open_regular
-from emoact.models.alike import installed_source
+from emoact.models.alike import ModelRequest, installed_source
 from emoact.positions import Span
 from emoact.store.atomic import free_bytes
-from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-KIND = "attention"
-METHOD_VERSION = 1
-"""Raised when a figure changes."""
 
 FILE = ARCHIVE
 BUDGET_MB = 1_000
@@ -70,36 +67,14 @@ _OVERHEAD = 1_000
 class PatternsRequest(CauseRequest):
     """A request from the command line or a page; patterns of more than `budget_mb` are reduced."""
 
-    emotion: str
-    budget_mb: int = BUDGET_MB
-
-    def __post_init__(self) -> None:
-        if self.budget_mb < 0:
-            raise RequestError(f"the budget is {self.budget_mb} MB; at least 0 is needed")
+    emotion: str = option("--emotion", names=False)
+    budget_mb: int = option("--budget", BUDGET_MB, least=0, names=False)
+    form: Form = "triangles"
 
     @property
-    def words(self) -> list[str]:
-        """Words of the shell command of the request."""
-        words = cause_words("attention", self.results, self.model)
-        return [*words, "--emotion", self.emotion, "--budget", str(self.budget_mb)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PatternsWork:
-    """Task of a run. `unit`: file name of the class."""
-
-    folder: str
-    unit: str
-    form: Form
-
-    @property
-    def units(self) -> tuple[str]:
-        """As of other kinds of work."""
-        return (self.unit,)
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of the result, which names it."""
-        return named_by(METHOD_VERSION, units, form=self.form)
+    def labels(self) -> tuple[str]:
+        """The class whose prompts are read."""
+        return (self.emotion,)
 
 
 def bytes_of(lengths: Sequence[int], n_layers: int, n_heads: int, form: Form) -> int:
@@ -112,14 +87,11 @@ def bytes_of(lengths: Sequence[int], n_layers: int, n_heads: int, form: Form) ->
     return maps * a_query * sum(lengths) + 5 * _OVERHEAD * len(lengths)
 
 
-def prepare_patterns(request: PatternsRequest) -> Prepared:
-    """Check a request, and choose the form by its size; writes nothing and loads no model.
-
-    Raises:
-        RequestError: A name is unknown, the files do not say how they were made, their model is not
-            installed here, or the patterns take more disk than there is, reduced as well.
-    """
-    (unit,) = units = units_of(request.root, request.model, (request.emotion,))
+def _check(
+    request: PatternsRequest, units: Sequence[Unit]
+) -> tuple[PatternsRequest, ModelRequest, str]:
+    """Choose the form by its size; `RequestError` where the disk has no room, reduced as well."""
+    (unit,) = units
     model = request.model_of(units, "pattern")
     shape = installed_source(model).shape
     if shape is None:
@@ -129,18 +101,10 @@ def prepare_patterns(request: PatternsRequest) -> Prepared:
     }
     free = free_bytes(request.root.path)
     form, why = form_for(sizes, request.budget_mb * 1_000_000, free)
-    work = PatternsWork(folder=unit.folder, unit=unit.path.name, form=form)
     n_tokens = float(sum(unit.lengths))
-    return prepared(
-        KIND,
-        request,
-        units,
-        model,
-        work=work,
-        words=request.words,
-        cost=f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
-        f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}".strip(),
-    )
+    cost = f"One pass over {unit.n_samples:,} prompts with {n_tokens:,.0f} tokens"
+    cost += f"{time_of(n_tokens, model)}, {numbers.size(sizes[form])} of disk. {why}"
+    return dataclasses.replace(request, form=form), model, cost.strip()
 
 
 def form_for(sizes: Mapping[Form, int], budget: int, free: int | None) -> tuple[Form, str]:
@@ -310,11 +274,6 @@ class _Short:
         return self._file.read(size)
 
 
-def saved_patterns(root: ResultsRoot) -> tuple[SavedCause, ...]:
-    """Results with the figures of this version, newest first."""
-    return saved_causes(root, KIND, version=METHOD_VERSION)
-
-
 def table_of(saved: SavedCause) -> pd.DataFrame:
     """Means of every head over the tokens of all prompts."""
     import pandas as pd
@@ -332,3 +291,13 @@ def sentences_of(saved: SavedCause) -> list[str]:
         "more than half of their weight on the first position."
     ]
     return said + saved.cautions
+
+
+PATTERNS = Kind(
+    name="attention",
+    version=1,
+    request=PatternsRequest,
+    check=_check,
+    table=table_of,
+    sentences=sentences_of,
+)

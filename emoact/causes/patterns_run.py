@@ -8,7 +8,7 @@ import numpy as np
 
 from emoact.causes.attention import SHARES, means_of, shares_of
 from emoact.causes.loaded import Loaded, saved_prompts, unit_prompts
-from emoact.causes.patterns import FILE, KIND, PatternWriter, bytes_of
+from emoact.causes.patterns import FILE, PATTERNS, PatternWriter, bytes_of
 from emoact.causes.saved import cause_id
 from emoact.extraction.engine import counted
 from emoact.models.cache import hash_of
@@ -23,15 +23,22 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
         CancelledError: The reporter was asked to stop.
         EmoactError: The disk failed.
     """
-    (unit,), work, reporter, facts = asked.units, asked.work, asked.reporter, asked.engine.facts
+    (unit,), request, reporter, facts = (
+        asked.units,
+        asked.request,
+        asked.reporter,
+        asked.engine.facts,
+    )
     prompts = saved_prompts(unit)
     waiting: dict[int, list[np.ndarray]] = {}
     sums: np.ndarray | None = None
     n_tokens = 0
-    path = asked.root.causes_dir(cause_id(KIND, work.rests_on(asked.units))) / FILE
-    need = bytes_of(unit.lengths, facts.n_layers, facts.n_heads, work.form)
+    path = (
+        asked.root.causes_dir(cause_id(PATTERNS.name, PATTERNS.basis(request, asked.units))) / FILE
+    )
+    need = bytes_of(unit.lengths, facts.n_layers, facts.n_heads, request.form)
     with replace_atomically(path, need=need) as file:
-        writer = PatternWriter(file, work.form)
+        writer = PatternWriter(file, request.form)
 
         def put(_site: SiteName, _layer: int, sample: int, rows: np.ndarray) -> None:
             nonlocal sums, n_tokens
@@ -51,7 +58,7 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
             reporter.check_cancelled()
             reporter.step(
                 "extract",
-                model=work.folder,
+                model=request.model,
                 detail="attention patterns",
                 done=done,
                 total=len(prompts),
@@ -64,7 +71,7 @@ def found_patterns(asked: Loaded) -> dict[str, Any]:
     layers, heads = np.divmod(np.arange(len(means)), facts.n_heads)
     return {
         "emotion": unit.emotion,
-        "form": work.form,
+        "form": request.form,
         "n_prompts": len(prompts),
         "n_layers": facts.n_layers,
         "n_heads": facts.n_heads,

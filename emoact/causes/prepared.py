@@ -7,15 +7,16 @@ import functools
 import os
 import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
 from emoact import numbers
-from emoact.causes.chosen import CauseRequest
-from emoact.causes.saved import SavedCause, cause_id, read_cause
+from emoact.causes.asked import asked_by, words_of
+from emoact.causes.chosen import CauseRequest, named_by
+from emoact.causes.saved import SavedCause, cause_id, read_cause, saved_causes
 from emoact.causes.steering import N_DRAWN, N_TOP, WIDER
 from emoact.decode import encode
 from emoact.errors import EmoactError
@@ -29,19 +30,16 @@ from emoact.models.alike import ModelRequest
 from emoact.store.layout import ResultsRoot, check_id
 from emoact.store.unit import Unit
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+Request = TypeVar("Request", bound=CauseRequest)
+
 _EFFICIENCY = 0.75
 """Share of the speed of a matrix product in sweeps: .93 (SmolLM2) and .59 (Gemma 3)."""
 _READY_S = 10.0
 _SIDE, _PRODUCTS = 64, 100
 """Of the products by which the speed is measured: small enough for one thread of their library."""
-
-
-@runtime_checkable
-class Work(Protocol):
-    """Task of a run."""
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of its result, which names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,46 +53,75 @@ class Prepared:
     cost: str
 
 
-def prepared(
-    kind: str,
-    request: CauseRequest,
-    units: Sequence[Unit],
-    model: ModelRequest,
-    *,
-    work: Work,
-    words: Sequence[str],
-    cost: str,
-    emotions: Sequence[str] | None = None,
-) -> Prepared:
-    """The run of a checked request, and the result where it is on disk already.
+@dataclass(frozen=True, kw_only=True)
+class Kind(Generic[Request]):
+    """One kind of question about causes.
 
-    `words` are those of its shell command, without what the model itself needs. `emotions` are the
-    classes that it is about; None for those of the files.
-
-    Raises:
-        RequestError: The name of the run is not allowed, or the limit on workers is no number.
+    Attributes:
+        name: Name of its command and of its files.
+        version: Raised when a figure changes.
+        request: What is asked.
+        check: From a request and its units: the request with every default filled in, the model,
+            and the cost in words. Raises `RequestError` for what cannot be answered.
+        table: The rows of a result.
+        sentences: The answer of a result, each sentence with its figures.
+        rests_on: What its results rest on beside the question.
     """
-    worker_slots()
-    root, name = request.root, cause_id(kind, work.rests_on(units))
-    labels = tuple(unit.emotion for unit in units) if emotions is None else tuple(emotions)
-    own = ["--allow-pickle-weights"] if model.allow_pickle_weights else []
-    return Prepared(
-        kind=kind,
-        config=JobConfig(
-            kind="causes",
-            run_id=new_run_id() if request.run_id is None else check_id(request.run_id),
-            created_at=now(),
-            models=(units[0].folder,),
-            emotions=labels,
-            results=os.path.realpath(root.path),
-            request=encode(CausesRequest(what=kind, model=model, asked=encode(work))),
-            command=shlex.join(["python", "-m", "emoact", *words, *own]),
-            needs_model=True,
-        ),
-        id=name,
-        existing=read_cause(root, kind, name),
-        cost=cost,
-    )
+
+    name: str
+    version: int
+    request: type[Request]
+    check: Callable[[Request, Sequence[Unit]], tuple[Request, ModelRequest, str]]
+    table: Callable[[SavedCause], pd.DataFrame]
+    sentences: Callable[[SavedCause], list[str]]
+    rests_on: Mapping[str, Any] = field(default_factory=dict)
+
+    def basis(self, request: Request, units: Sequence[Unit]) -> dict[str, Any]:
+        """Basis of the result of a checked request, which names it."""
+        return {**named_by(self.version, units, request), **self.rests_on}
+
+    def prepare(self, request: Request) -> Prepared:
+        """The run of a request, and the result where it is on disk; writes nothing.
+
+        Raises:
+            RequestError: A name is unknown, a layer is out of range, the files do not hold what is
+                asked of them or do not say how they were made, their model is not installed, or
+                the name of the run is not allowed.
+        """
+        units = request.units()
+        request, model, cost = self.check(request, units)
+        worker_slots()
+        root, name = request.root, cause_id(self.name, self.basis(request, units))
+        folder, files = units[0].folder, [unit.path.name for unit in units]
+        work = {"folder": folder, "units": files, **request.own}
+        words = [self.name, *words_of(dataclasses.replace(request, model=request.model or folder))]
+        words += ["--allow-pickle-weights"] if model.allow_pickle_weights else []
+        return Prepared(
+            kind=self.name,
+            config=JobConfig(
+                kind="causes",
+                run_id=new_run_id() if request.run_id is None else check_id(request.run_id),
+                created_at=now(),
+                models=(folder,),
+                emotions=request.about or tuple(unit.emotion for unit in units),
+                results=os.path.realpath(root.path),
+                request=encode(CausesRequest(what=self.name, model=model, asked=work)),
+                command=shlex.join(["python", "-m", "emoact", *words]),
+                needs_model=True,
+            ),
+            id=name,
+            existing=read_cause(root, self.name, name),
+            cost=cost,
+        )
+
+    def words(self, saved: SavedCause) -> list[str]:
+        """Words of the shell command of a result; after `python -m emoact`."""
+        held = {**saved.rests_on, **saved.found, "results": str(saved.results)}
+        return [self.name, *words_of(asked_by(self.request, held))]
+
+    def saved(self, root: ResultsRoot) -> tuple[SavedCause, ...]:
+        """Results with the figures of this version, newest first."""
+        return saved_causes(root, self.name, version=self.version)
 
 
 def result_of(asked: Prepared) -> SavedCause:

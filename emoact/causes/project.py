@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import hashlib
 import io
 import os
@@ -12,29 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoact import numbers
-from emoact.causes.chosen import (
-    DirectionRequest,
-    DirectionWork,
-    direction_units,
-    direction_work,
-    named_by,
-)
+from emoact.causes.asked import option
+from emoact.causes.chosen import DirectionRequest, direction_units
 from emoact.causes.contributions import Target
 from emoact.causes.direction import N_TOP, Projected, SavedDirection, direction_of, projected
-from emoact.causes.prepared import Prepared, prepared, time_of
+from emoact.causes.prepared import Kind, time_of
 from emoact.causes.saved import SavedCause
 from emoact.decode import encode
 from emoact.errors import RequestError
 from emoact.files import open_regular
+from emoact.models.alike import ModelRequest
 from emoact.store.layout import ResultsRoot
 from emoact.store.unit import Unit
 
 if TYPE_CHECKING:
     import pandas as pd
-
-KIND = "project"
-METHOD_VERSION = 1
-"""Raised when a figure changes."""
 
 LONGEST = 1_000
 """Most characters of a passage; longer lines are cut at white space."""
@@ -48,67 +41,24 @@ _NAMED = 5
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectRequest(DirectionRequest):
-    """A request from the command line. `file`: UTF-8 text, a passage a line."""
+    """A request from the command line. `file`: UTF-8 text, a passage a line; `sha256`: its hash."""
 
-    file: str | os.PathLike[str]
-    neutral: str = "neutral"
-    n_top: int = N_TOP
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_top <= _MOST_TOP:
-            raise RequestError(f"n_top is {self.n_top}; allowed are 1 to {_MOST_TOP}")
-
-    @property
-    def words(self) -> list[str]:
-        """Words of the shell command of the request."""
-        own = ["--neutral", self.neutral, "--file", os.fspath(self.file), "--top", str(self.n_top)]
-        return self.words_of("project", own)
+    neutral: str = option("--neutral", "neutral")
+    file: str = option("--file", names=False)
+    n_top: int = option("--top", N_TOP, least=1, most=_MOST_TOP)
+    sha256: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProjectWork(DirectionWork):
-    """Task of a run. `file`: absolute path of the text."""
-
-    neutral: str
-    file: str
-    sha256: str
-    n_top: int
-
-    def rests_on(self, units: Sequence[Unit]) -> dict[str, Any]:
-        """Basis of the result, which names it."""
-        names = ("emotion", "neutral", "target", "n_top", "sha256")
-        return named_by(METHOD_VERSION, units, **{name: getattr(self, name) for name in names})
-
-
-def prepare_project(request: ProjectRequest) -> Prepared:
-    """Check a request; writes nothing and loads no model.
-
-    Raises:
-        RequestError: A name is unknown, the layer is out of range, the files do not hold the
-            direction, their model is not installed here, or the text cannot be read.
-    """
-    units = request.units(request.neutral)
+def _check(
+    request: ProjectRequest, units: Sequence[Unit]
+) -> tuple[ProjectRequest, ModelRequest, str]:
     direction_of(units[0], units[1], request.target)
     model = request.model_of(units, request.target.site)
     size, sha256 = _hashed(Path(request.file))
-    work = ProjectWork(
-        **direction_work(units, request),
-        neutral=request.neutral,
-        file=os.path.realpath(request.file),
-        sha256=sha256,
-        n_top=request.n_top,
-    )
-    n_tokens = size / _CHARACTERS_A_TOKEN
-    return prepared(
-        KIND,
-        request,
-        units,
-        model,
-        work=work,
-        words=request.words,
-        cost=f"One pass over {numbers.size(size)} of text, about {n_tokens:,.0f} tokens"
-        f"{time_of(n_tokens, model)}.",
-    )
+    file, n_tokens = os.path.realpath(request.file), size / _CHARACTERS_A_TOKEN
+    cost = f"One pass over {numbers.size(size)} of text, about {n_tokens:,.0f} tokens"
+    asked = dataclasses.replace(request, file=file, sha256=sha256)
+    return asked, model, f"{cost}{time_of(n_tokens, model)}."
 
 
 def _hashed(path: Path) -> tuple[int, str]:
@@ -275,3 +225,13 @@ def said_of(found: Mapping[str, Any]) -> str:
         f"{ends['least']} least, in model units, where 0 is the mean of {found['neutral']} prompts "
         f"and {numbers.significant(found['direction_norm'])} that of {found['emotion']}."
     )
+
+
+PROJECT = Kind(
+    name="project",
+    version=1,
+    request=ProjectRequest,
+    check=_check,
+    table=table_of,
+    sentences=sentences_of,
+)

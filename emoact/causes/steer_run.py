@@ -16,8 +16,9 @@ from emoact.causes.loaded import Loaded, design_of_units, saved_texts, scenarios
 from emoact.causes.passes import Text, UpperLayers
 from emoact.causes.prepared import multiplied
 from emoact.causes.saved import cause_id, read_cause, save_cause
-from emoact.causes.steer import BAND, N_SPLITS, n_evaluations
-from emoact.causes.steering import Directions, Split, SteerSettings, directions_of, split_scenarios
+from emoact.causes.settings import SteerSettings
+from emoact.causes.steer import BAND, N_SPLITS, STEER, n_evaluations
+from emoact.causes.steering import Directions, Split, directions_of, split_scenarios
 from emoact.causes.unembedding import Unembedding
 from emoact.causes.verdict import Cell, effects_of
 from emoact.decode import encode
@@ -49,9 +50,9 @@ class _Steering:
     """The parts of one run, each on disk as soon as it is done."""
 
     def __init__(self, asked: Loaded) -> None:
-        units, work = asked.units, asked.work
-        self._root, self._units, self._work = asked.root, units, work
-        self._settings: SteerSettings = work.settings
+        units, settings = asked.units, asked.request.settings
+        self._root, self._units, self._request = asked.root, units, asked.request
+        self._settings: SteerSettings = settings
         self._reporter, self._engine, self._direct = asked.reporter, asked.engine, asked.direct
         self._design, names = design_of_units(units), scenarios_of(units)
 
@@ -60,13 +61,13 @@ class _Steering:
                 self._design,
                 names,
                 labels=self._design.labels,
-                train_share=work.settings.train_share,
-                n_sentences=work.settings.n_sentences,
+                train_share=settings.train_share,
+                n_sentences=settings.n_sentences,
                 seed=seed,
             )
 
-        self._split, self._other_splits = split(work.settings.seed), []
-        for seed in range(work.settings.seed + 1, work.settings.seed + 1 + N_SPLITS):
+        self._split, self._other_splits = split(settings.seed), []
+        for seed in range(settings.seed + 1, settings.seed + 1 + N_SPLITS):
             # Of few scenarios a split may lack a class.
             with suppress(RequestError):
                 self._other_splits.append(split(seed))
@@ -82,7 +83,7 @@ class _Steering:
         self._prompted: dict[str, tuple[float, float]] = {}
         scored_design = self._design.take(self._split.test)
         self._scenario_of = scored_design.scenario_of
-        self._drawn = bootstrap_counts(scored_design, _N_BOOTSTRAP, seed=work.settings.seed)
+        self._drawn = bootstrap_counts(scored_design, _N_BOOTSTRAP, seed=settings.seed)
         self._weight = 1.0
         self._planned = float(len(self._settings.emotions) * len(costs) * self._part_size)
         self._done, self._detail = 0.0, ""
@@ -150,8 +151,8 @@ class _Steering:
         settings = dataclasses.replace(
             self._settings, emotions=(emotion,), layers=(layer,), prefixes=said
         )
-        own_work = dataclasses.replace(self._work, settings=settings)
-        basis = {**own_work.rests_on(self._units), "part": what}
+        asked = dataclasses.replace(self._request, settings=settings)
+        basis = {**STEER.basis(asked, self._units), "part": what}
         saved = read_cause(self._root, PART, cause_id(PART, basis))
         self._detail = f"{emotion}, layer {layer}: {what}"
         self._weight = self._weights[layer]

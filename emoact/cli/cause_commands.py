@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from emoact.cli.following import start_and_follow
@@ -16,14 +15,12 @@ from emoact.cli.parsing import (
     add_folder,
     add_number,
     add_options,
-    values_of,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emoact.causes.ablate import PartKind
-    from emoact.causes.prepared import Prepared
+    from emoact.causes.prepared import Kind
     from emoact.causes.saved import SavedCause
     from emoact.jobs.views import RunView
 
@@ -176,88 +173,50 @@ def _add_steer(commands: Any) -> None:
     add_options(parser.add_argument_group("run"), *RUN)
 
 
-def cause_fields(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Fields that every request about causes has."""
-    return values_of(arguments, "results", "model", "run_id", "allow_pickle_weights")
-
-
 def _attention(arguments: argparse.Namespace) -> int:
-    from emoact.causes import patterns
-    from emoact.causes.patterns import PatternsRequest, prepare_patterns
+    from emoact.causes.patterns import PATTERNS
 
-    fields = {**cause_fields(arguments), "emotion": arguments.emotion}
-    request = PatternsRequest(**fields, budget_mb=arguments.budget)
-    return answer(prepare_patterns(request), patterns, arguments)
+    return answer(PATTERNS, arguments)
 
 
 def _ablate(arguments: argparse.Namespace) -> int:
-    from emoact.causes import ablate
-    from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
+    from emoact.causes.ablate import ABLATE
 
-    parts: Sequence[PartKind] = arguments.part or ("direction", "layer", "mlp", "head")
-    settings = AblateSettings(
-        **values_of(arguments, "emotion", "layer", "by", "neutral", "seed"),
-        parts=tuple(dict.fromkeys(parts)),
-        at=tuple(dict.fromkeys(arguments.at or ())),
-        n_sentences=arguments.sentences,
-        words=tuple(dict.fromkeys(arguments.word or ())),
-    )
-    request = AblateRequest(**cause_fields(arguments), settings=settings)
-    return answer(prepare_ablate(request), ablate, arguments)
+    return answer(ABLATE, arguments)
 
 
 def _steer(arguments: argparse.Namespace) -> int:
-    from emoact.causes import steer_result
-    from emoact.causes.steer import SteerRequest, prepare_steer
+    from emoact.causes.steer import STEER
 
-    def given(name: str) -> tuple[Any, ...] | None:
-        values = getattr(arguments, name)
-        return None if values is None else tuple(dict.fromkeys(values))
-
-    pairs = [str(each).partition("=") for each in arguments.prefix or ()]
-    request = SteerRequest(
-        **cause_fields(arguments),
-        **values_of(arguments, "neutral", "pooling", "seed"),
-        emotions=given("emotion"),
-        layers=given("layer"),
-        doses=given("dose"),
-        control_doses=given("control_dose"),
-        n_random=arguments.random,
-        n_shuffled=arguments.shuffled,
-        n_sentences=arguments.sentences,
-        prefixes={label: sentence for label, _, sentence in pairs},
-    )
-    return answer(prepare_steer(request), steer_result, arguments)
+    return answer(STEER, arguments)
 
 
-def answer(prepared: Prepared, words: ModuleType, arguments: argparse.Namespace) -> int:
-    """Print the result; where there is none yet, start its run and follow it.
-
-    `words` shows the kind of result: `sentences_of` and `table_of`.
-    """
+def answer(kind: Kind[Any], arguments: argparse.Namespace) -> int:
+    """Print the result of a command; where there is none yet, start its run and follow it."""
+    from emoact.causes.asked import given
     from emoact.causes.saved import read_cause
     from emoact.jobs.launch import start
     from emoact.store.layout import ResultsRoot
 
+    def show(saved: SavedCause) -> None:
+        said = kind.sentences(saved)
+        print_answer({**saved.document, "sentences": said}, said, kind.table(saved), arguments)
+
+    prepared = kind.prepare(given(kind.request, arguments))
     if prepared.existing is not None:
-        _print(prepared.existing, words, arguments)
+        show(prepared.existing)
         return 0
     say(prepared.cost)
 
     def finish(view: RunView) -> None:
         found = read_cause(ResultsRoot(arguments.results), prepared.kind, prepared.id)
         if found is not None:
-            _print(found, words, arguments)
+            show(found)
         else:
             say(f"{view.made[0].path} is gone")
 
     config = prepared.config
     return start_and_follow(arguments, config.run_id, lambda: start(config), finish=finish)
-
-
-def _print(saved: SavedCause, words: ModuleType, arguments: argparse.Namespace) -> None:
-    said = words.sentences_of(saved)
-    print_answer({**saved.document, "sentences": said}, said, words.table_of(saved), arguments)
 
 
 def print_answer(

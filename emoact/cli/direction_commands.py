@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from emoact.cli.cause_commands import answer, cause_fields, print_answer
+from emoact.cli.cause_commands import answer, print_answer
 from emoact.cli.output import say
 from emoact.cli.parsing import (
     RUN,
@@ -115,17 +115,8 @@ def _add_direction(parser: argparse._ActionsContainer) -> None:
     add_options(parser, "--pooling")
 
 
-def _direction(arguments: argparse.Namespace) -> dict[str, Any]:
-    from emoact.causes.contributions import Target
-
-    place = Target(**values_of(arguments, "site", "layer", "pooling"))
-    return {**cause_fields(arguments), "emotion": arguments.emotion, "target": place}
-
-
 def _heads(arguments: argparse.Namespace) -> int:
-    from emoact.causes import heads
-    from emoact.causes.contributions import ContrastSettings
-    from emoact.causes.heads import HeadsRequest, prepare_heads
+    from emoact.causes.heads import HEADS
     from emoact.views.trajectory import Apart
 
     if arguments.text is not None:
@@ -135,22 +126,13 @@ def _heads(arguments: argparse.Namespace) -> int:
         return print_answer(found.document, found.sentences, table, arguments)
     if arguments.by == "token":
         raise RequestError("--by token is of one sentence", remedy="Name it with --text.")
-    settings = ContrastSettings(
-        **values_of(arguments, "neutral", "seed"), n_permutations=arguments.permutations
-    )
-    request = HeadsRequest(**_direction(arguments), settings=settings)
-    return answer(prepare_heads(request), heads, arguments)
+    return answer(HEADS, arguments)
 
 
 def _lens(arguments: argparse.Namespace) -> int:
-    from emoact.causes import lens
-    from emoact.causes.lens import LensRequest, LensSettings, prepare_lens
+    from emoact.causes.lens import LENS
 
-    settings = LensSettings(
-        **values_of(arguments, "neutral", "seed"), n_random=arguments.random, n_tokens=arguments.top
-    )
-    request = LensRequest(**_direction(arguments), settings=settings)
-    return answer(prepare_lens(request), lens, arguments)
+    return answer(LENS, arguments)
 
 
 def _project(arguments: argparse.Namespace) -> int:
@@ -158,9 +140,7 @@ def _project(arguments: argparse.Namespace) -> int:
     from emoact.views.trajectory import Trajectory
 
     if arguments.file is not None:
-        fields = {**_direction(arguments), **values_of(arguments, "file", "neutral")}
-        asked = project.ProjectRequest(**fields, n_top=arguments.top)
-        return answer(project.prepare_project(asked), project, arguments)
+        return answer(project.PROJECT, arguments)
     if arguments.text is not None:
         along, looked = _looked_along(arguments)
         found = Trajectory(along=along, looked=looked)
@@ -172,10 +152,12 @@ def _project(arguments: argparse.Namespace) -> int:
 
 
 def _along(arguments: argparse.Namespace, **how: Any) -> Along:
+    from emoact.causes.asked import given
+    from emoact.causes.contributions import Target
     from emoact.causes.project import along_saved
     from emoact.store.layout import ResultsRoot
 
-    root, target = ResultsRoot(arguments.results), _direction(arguments)["target"]
+    root, target = ResultsRoot(arguments.results), given(Target, arguments)
     return along_saved(root, arguments.model, arguments.emotion, arguments.neutral, target, **how)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 from emoact import sites
 from emoact.analysis.listing import list_analyses
 from emoact.analysis.saved import SavedAnalysis
-from emoact.causes import ablate, steer
-from emoact.causes.heads import saved_heads
-from emoact.causes.lens import saved_lenses
+from emoact.causes.ablate import ABLATE
+from emoact.causes.heads import HEADS
+from emoact.causes.lens import LENS
 from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.steer import STEER
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.jobs.directory import RunDirectory
 from emoact.models.cache import file_sha256
@@ -221,10 +222,10 @@ def gather(
         audits=audits,
         phase3=phase3,
         unread_analyses=unread,
-        heads=own(saved_heads(root)),
-        lenses=saved_lenses(root),
-        steered=own(saved_causes(root, steer.KIND)),
-        ablated=own(saved_causes(root, ablate.KIND)),
+        heads=own(HEADS.saved(root)),
+        lenses=LENS.saved(root),
+        steered=own(saved_causes(root, STEER.name)),
+        ablated=own(saved_causes(root, ABLATE.name)),
         executors=_executors(root, units),
     )
 

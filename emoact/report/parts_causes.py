@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emoact import numbers
-from emoact.causes import ablate, steer, steer_result
+from emoact.causes import ablate, steer_result
 from emoact.causes.heads import clear_of, sums_of, table_of
 from emoact.causes.saved import SavedCause
 from emoact.report.document import Marked, Section, bullets
@@ -104,7 +104,7 @@ def _tokens(lens: SavedCause, words: Words) -> Marked:
 def causes(material: Material, words: Words) -> tuple[Section, ...]:
     """The newest results of steering and ablation; nothing where there is none."""
     source = causes_of(material)
-    steered, ablated = source.named(steer.KIND), source.named(ablate.KIND)
+    steered, ablated = source.named("steer"), source.named("ablate")
 
     def said(choices: Sequence[Choice]) -> list[Marked]:
         found: list[Marked] = []

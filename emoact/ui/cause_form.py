@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable
-from typing import TypeVar
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import streamlit as st
 
 from emoact.causes.chosen import CauseRequest
-from emoact.causes.prepared import Prepared
+from emoact.causes.prepared import Kind, Prepared
 from emoact.causes.saved import SavedCause
 from emoact.jobs.config import JobConfig
 from emoact.ui.boxes import Outcome, error_box, outcome, start_button
@@ -18,7 +18,6 @@ from emoact.ui.reading import UnitFile, unit_card, unit_files
 from emoact.views.text import md, mono
 from emoact.views.theme import emotion_order
 
-Request = TypeVar("Request", bound=CauseRequest)
 NEXT = "causes-next"
 """Key of the session state with the id of the result to show next."""
 _NEUTRAL = "neutral"
@@ -35,19 +34,18 @@ def watched_causes(results: str, kinds: Collection[str]) -> str | None:
 
 
 def start_form(
-    asked: Request,
+    kind: Kind[Any],
+    asked: CauseRequest,
     words: str,
     *,
-    key: str,
-    prepare: Callable[[Request], Prepared],
     refused: str = "This cannot be computed",
 ) -> None:
     """The cost of a request, its command, and the button that starts it.
 
-    `prepare` checks the request, once more when the button is pressed. `refused` is the title of
-    the box with the reason why it cannot be computed.
+    `refused` is the title of the box with the reason why it cannot be computed.
     """
-    checked = _check(key, asked, files_of(os.fspath(asked.results), str(asked.model)), prepare)
+    files = files_of(os.fspath(asked.results), str(asked.model))
+    checked = _check(kind.name, asked, files, kind)
     if checked.error is not None:
         error_box(checked.error, title=refused)
     elif checked.value is not None:
@@ -58,23 +56,24 @@ def start_form(
         st.caption(f"In a shell: {mono(checked.value.config.command)}")
 
     def config() -> JobConfig:
-        prepared = prepare(asked)
+        # Checked once more, as what is on disk may have changed.
+        prepared = kind.prepare(asked)
         if prepared.existing is not None:
             st.session_state[NEXT] = prepared.id
             st.rerun()
         return prepared.config
 
-    if start_button(words, key=key, possible=checked.error is None):
+    if start_button(words, key=f"{kind.name}-start", possible=checked.error is None):
         start_here(config, title="The run could not start")
 
 
 # What is on disk is part of the key; whether it was computed already changes without it.
 @st.cache_resource(max_entries=64, ttl=5, show_spinner="Checking the request")
 def _check(
-    key: str, asked: Request, files: tuple[UnitFile, ...], _prepare: Callable[[Request], Prepared]
+    name: str, asked: CauseRequest, files: tuple[UnitFile, ...], _kind: Kind[Any]
 ) -> Outcome[Prepared]:
-    del key, files
-    return outcome(lambda: _prepare(asked))
+    del name, files
+    return outcome(lambda: _kind.prepare(asked))
 
 
 def random_badges(shown: Iterable[SavedCause]) -> list[str]:

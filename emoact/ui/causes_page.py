@@ -7,14 +7,20 @@ import math
 import streamlit as st
 
 from emoact import numbers
-from emoact.causes import ablate, steer
-from emoact.causes.ablate import BYS, PART_KINDS, AblateRequest, AblateSettings, prepare_ablate
+from emoact.causes.ablate import ABLATE, AblateRequest
 from emoact.causes.chosen import direction_units
 from emoact.causes.contributions import Target
 from emoact.causes.direction import direction_of
 from emoact.causes.saved import RANDOM_WORDS, left_out, saved_causes
-from emoact.causes.steer import SITE, SteerRequest, default_layers, prepare_steer
-from emoact.causes.steering import DOSES, SWEEP_SENTENCES
+from emoact.causes.settings import (
+    BYS,
+    DOSES,
+    PART_KINDS,
+    SWEEP_SENTENCES,
+    AblateSettings,
+    SteerSettings,
+)
+from emoact.causes.steer import SITE, STEER, SteerRequest, default_layers
 from emoact.errors import EmoactError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.controls import known_as
@@ -47,10 +53,10 @@ _PLACES = ("every position after BOS", "last prompt token on")
 def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
-    watched = watched_causes(results, (steer.KIND, ablate.KIND))
+    watched = watched_causes(results, (STEER.name, ABLATE.name))
     root = ResultsRoot(results)
-    source = Causes(steered=saved_causes(root, steer.KIND), ablated=saved_causes(root, ablate.KIND))
-    others = left_out(root, (steer.KIND, ablate.KIND), (*source.steered, *source.ablated))
+    source = Causes(steered=saved_causes(root, STEER.name), ablated=saved_causes(root, ABLATE.name))
+    others = left_out(root, (STEER.name, ABLATE.name), (*source.steered, *source.ablated))
     say_left_out("Result", others)
     wanted = st.session_state.pop(NEXT, None)
     for key, view, found in (
@@ -108,7 +114,7 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
     if not folders:
         return
     of_parts = st.session_state.get("view") == ABLATIONS.name
-    kind, picker = (ablate.KIND, "ablation") if of_parts else (steer.KIND, "result")
+    kind, picker = (ABLATE.name, "ablation") if of_parts else (STEER.name, "result")
     shown = source.named(kind).get(str(st.session_state.get(picker)))
     first = folders.index(shown.found["model"]) if shown and shown.found["model"] in folders else 0
     model = str(st.selectbox("Model to work on", folders, first, key="steer-model", width=260))
@@ -124,19 +130,14 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
     with steering:
         asked = _steer_form(results, model, emotions, neutral, n_layers)
         if asked is not None:
-            n_cells = len(asked.emotions or ()) * len(asked.layers or ())
-            start_form(
-                asked,
-                f"Steer {numbers.plural(n_cells, 'direction')}",
-                key="steer-start",
-                prepare=prepare_steer,
-            )
+            n_cells = len(asked.settings.emotions) * len(asked.settings.layers)
+            start_form(STEER, asked, f"Steer {numbers.plural(n_cells, 'direction')}")
     with trying:
         _typed(results, model, emotions, neutral, n_layers)
     with taking:
         taken = _ablate_form(results, model, emotions, neutral, n_layers)
         if taken is not None:
-            start_form(taken, "Take the parts out", key="ablate-start", prepare=prepare_ablate)
+            start_form(ABLATE, taken, "Take the parts out")
 
 
 def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers: int) -> None:
@@ -250,11 +251,13 @@ def _steer_form(
     return SteerRequest(
         results=results,
         model=model,
-        emotions=tuple(chosen),
-        layers=tuple(layers),
-        doses=values,
-        neutral=neutral,
-        n_sentences=int(sentences),
+        settings=SteerSettings(
+            emotions=tuple(chosen),
+            layers=tuple(layers),
+            doses=values,
+            neutral=neutral,
+            n_sentences=int(sentences),
+        ),
     )
 
 

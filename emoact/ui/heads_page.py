@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 
 from emoact.causes.contributions import TARGETS, ContrastSettings, Target
-from emoact.causes.heads import HeadsRequest, prepare_heads, saved_heads
-from emoact.causes.lens import LensRequest, LensSettings, prepare_lens, saved_lenses
-from emoact.causes.patterns import BUDGET_MB, PatternsRequest, prepare_patterns, saved_patterns
+from emoact.causes.heads import HEADS, HeadsRequest
+from emoact.causes.lens import LENS, LensRequest, LensSettings
+from emoact.causes.patterns import BUDGET_MB, PATTERNS, PatternsRequest
 from emoact.causes.project import Along, along_saved
 from emoact.causes.saved import SavedCause, left_out
 from emoact.errors import EmoactError, RequestError
@@ -58,7 +58,7 @@ def show(results: str) -> None:
     """Draw the page, or what it needs."""
     files = unit_files(results)
     watched = watched_causes(results, KINDS)
-    saved = saved_heads(ResultsRoot(results))
+    saved = HEADS.saved(ResultsRoot(results))
     others = left_out(ResultsRoot(results), ("heads",), saved)
     say_left_out("Result", others)
     wanted = st.session_state.pop(NEXT, None)
@@ -93,8 +93,8 @@ def _views(results: str, saved: tuple[SavedCause, ...], files: list[UnitFile]) -
     root = ResultsRoot(results)
     source = Heads(
         saved=saved,
-        lenses=saved_lenses(root),
-        patterns=saved_patterns(root),
+        lenses=LENS.saved(root),
+        patterns=PATTERNS.saved(root),
         n_layers={file.folder: layers_of(files, file.folder) for file in files},
     )
 
@@ -179,10 +179,9 @@ def _lens_form(results: str, found: Mapping[str, Any]) -> None:
         settings=LensSettings(neutral=found["neutral"]),
     )
     start_form(
+        LENS,
         asked,
         "Read the direction through the unembedding",
-        key="lens-start",
-        prepare=prepare_lens,
         refused="This direction has no logit lens",
     )
 
@@ -232,10 +231,9 @@ def _patterns_form(results: str, folder: str) -> None:
         )
     asked = PatternsRequest(results=results, model=folder, emotion=emotion, budget_mb=budget)
     start_form(
+        PATTERNS,
         asked,
         "Write the patterns",
-        key="patterns-start",
-        prepare=prepare_patterns,
         refused="These patterns cannot be written",
     )
 
@@ -267,9 +265,8 @@ def _form(results: str, files: list[UnitFile]) -> None:
         settings=ContrastSettings(neutral=neutral),
     )
     start_form(
+        HEADS,
         asked,
         "Take the direction apart",
-        key="heads-start",
-        prepare=prepare_heads,
         refused="This direction cannot be taken apart",
     )

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emoact.causes import ablate, steer, steer_result
+from emoact.causes import ablate, steer_result
+from emoact.causes.ablate import ABLATE
 from emoact.causes.saved import SavedCause
+from emoact.causes.steer import STEER
 from emoact.models.registry import display_name
 from emoact.numbers import plural, short
 from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, Points, of_emotion, span
@@ -64,16 +66,16 @@ class Causes:
 
     def named(self, kind: str) -> dict[str, SavedCause]:
         """Results of a kind by the words that a picker shows."""
-        saved = self.steered if kind == steer.KIND else self.ablated
+        saved = self.steered if kind == STEER.name else self.ablated
         return {label(each): each for each in saved}
 
     def steering(self, choice: Choice) -> SavedCause | None:
         """The chosen result of steering; None where there is none."""
-        return self.named(steer.KIND).get(choice.get(STEERED.name, ""))
+        return self.named(STEER.name).get(choice.get(STEERED.name, ""))
 
     def ablation(self, choice: Choice) -> SavedCause | None:
         """The chosen result of ablation; None where there is none."""
-        return self.named(ablate.KIND).get(choice.get(ABLATED.name, ""))
+        return self.named(ABLATE.name).get(choice.get(ABLATED.name, ""))
 
     def model_of(self, choice: Choice) -> str:
         """Display name of the model that was steered; empty where none was."""
@@ -84,7 +86,7 @@ class Causes:
 def label(saved: SavedCause) -> str:
     """Model, emotions and layers of a result, with the beginning of its id."""
     settings = saved.found["settings"]
-    if saved.kind == steer.KIND:
+    if saved.kind == STEER.name:
         layers = "layer" if len(settings["layers"]) == 1 else "layers"
         of = settings["emotions"]
         what = f"{', '.join(of)}, {layers} {', '.join(map(str, settings['layers']))}"
@@ -97,7 +99,7 @@ STEERED = Control[Causes](
     name="result",
     label="Steering",
     kind="select",
-    options=lambda source, _: list(source.named(steer.KIND)),
+    options=lambda source, _: list(source.named(STEER.name)),
     help="Model, emotions and layers that were steered.",
     width=520,
     pinned=True,
@@ -106,7 +108,7 @@ ABLATED = Control[Causes](
     name="ablation",
     label="Ablation",
     kind="select",
-    options=lambda source, _: list(source.named(ablate.KIND)),
+    options=lambda source, _: list(source.named(ABLATE.name)),
     help="Model, emotion, layer of the read-out, and what stood in place of the parts.",
     width=520,
     pinned=True,
@@ -249,7 +251,7 @@ def command(source: Causes, choice: Choice) -> list[str]:
     saved = source.steering(choice)
     if saved is None:
         return ["steer"]
-    return steer.steer_words(saved.results, saved.found["model"], saved.found["settings"])
+    return STEER.words(saved)
 
 
 def _show_ablated(source: Causes, choice: Choice) -> Shown:
@@ -322,13 +324,13 @@ def _ablated_command(source: Causes, choice: Choice) -> list[str]:
     saved = source.ablation(choice)
     if saved is None:
         return ["ablate"]
-    return ablate.ablate_words(saved.results, saved.found["model"], saved.found["settings"])
+    return ABLATE.words(saved)
 
 
 def _in_report(source: Causes) -> list[Choice]:
     """The newest result of steering of each model, at its layer with the smallest p-value."""
     newest: dict[str, tuple[str, SavedCause]] = {}
-    for name, saved in source.named(steer.KIND).items():
+    for name, saved in source.named(STEER.name).items():
         newest.setdefault(saved.found["model"], (name, saved))
     return [
         {"result": name, "layer": str(steer_result.strongest(saved)["layer"])}
@@ -338,7 +340,7 @@ def _in_report(source: Causes) -> list[Choice]:
 
 def _ablated_in_report(source: Causes) -> list[Choice]:
     newest: dict[tuple[str, str], str] = {}
-    for name, saved in source.named(ablate.KIND).items():
+    for name, saved in source.named(ABLATE.name).items():
         newest.setdefault((saved.found["model"], saved.found["settings"]["emotion"]), name)
     return [{"ablation": name} for name in list(newest.values())[:_IN_REPORT]]
 

@@ -30,8 +30,6 @@ _TERMS: Mapping[str, str] = {
 def _show_prompts(source: Heads, choice: Choice) -> Shown:
     saved = source.chosen(choice)
     table = prompts_of(saved)
-    if not len(table):
-        return NOTHING
     names = [name for name in table if name not in PROMPT_COLUMNS]
     limits = span(*(table[name] for name in names), at_least=(0.0, 0.0))
     panels = [
@@ -129,8 +127,6 @@ OF_PROMPTS = View[Heads](
     controls=(RESULT,),
     show=_show_prompts,
     terms=_TERMS,
-    empty="This direction was taken apart before contributions were kept by prompt; taken apart "
-    "again, it has them.",
     tab=False,
     below=lambda _source, tab: tab == "largest",
 )

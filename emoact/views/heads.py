@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from emoact.causes.chosen import direction_words
+from emoact.causes.asked import asked_by
+from emoact.causes.asked import words_of as asked_words
+from emoact.causes.chosen import DirectionRequest
 from emoact.causes.contributions import Target
 from emoact.causes.heads import ALPHA, N_LARGEST, layers_of, name_of, table_of
+from emoact.causes.heads import HEADS as KIND
 from emoact.causes.project import Along
 from emoact.causes.saved import SavedCause
 from emoact.decode import decode
@@ -222,7 +225,6 @@ def _show_layers(source: Heads, choice: Choice) -> Shown:
                     hover="%{y:,.3~r} (95 % %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})",
                 )
             )
-    has_bands = bool(sums["low"].notna().any())
     panel = Panel(
         marks=[Level(at=0.0, colour="axis", dash="solid"), *bands, *lines],
         x=Axis(title="layer", scale="layer"),
@@ -232,11 +234,7 @@ def _show_layers(source: Heads, choice: Choice) -> Shown:
         table=sums,
         chart=Chart(rows=[[panel]], heights=[360]) if lines else None,
         caption=f"What heads and MLP of each layer add to the direction of {where(saved)}, "
-        + (
-            "with 95 % intervals over scenarios, the direction held."
-            if has_bands
-            else "without intervals: it was taken apart before they were kept."
-        ),
+        "with 95 % intervals over scenarios, the direction held.",
         name=f"components-{saved.id[:6]}",
     )
 
@@ -324,18 +322,15 @@ def _in_report(source: Heads) -> list[Choice]:
 
 def command(source: Heads, choice: Choice) -> list[str]:
     """Words of the shell command of a result."""
-    saved = source.chosen(choice)
-    settings = saved.rests_on["settings"]
-    draws = ["--permutations", str(settings["n_permutations"]), "--seed", str(settings["seed"])]
-    return [*words_of("heads", saved), *draws]
+    return KIND.words(source.chosen(choice))
 
 
 def words_of(name: str, saved: SavedCause, *, layer: int | None = None) -> list[str]:
     """Words of a shell command about the direction of a result."""
-    found = saved.found
-    target = found["target"] if layer is None else {**found["target"], "layer": layer}
-    words = direction_words(name, saved.results, found["model"], found["emotion"], target)
-    return [*words, "--neutral", found["neutral"]]
+    asked = asked_by(DirectionRequest, {**saved.found, "results": str(saved.results)})
+    if layer is not None:
+        asked = replace(asked, target=replace(asked.target, layer=layer))
+    return [name, *asked_words(asked), "--neutral", saved.found["neutral"]]
 
 
 def where(saved: SavedCause) -> str:

@@ -82,13 +82,14 @@ WRONG = {
         "--at 2": "layer 2 does not come before layer 2",
         "--emotion joy": "has no class 'joy'",
         "--word ' '": "a class word is empty",
+        "--sentences 0": "at least 1 is needed",
     },
     COMMANDS[3]: {
         "--layer 7": NO_LAYER,
         "--neutral anger": "anger is the class that directions are measured from",
         "--dose 0": "numbers other than 0 up to 1,000,000",
         "--dose inf": "numbers other than 0 up to 1,000,000",
-        "--random 20": "at least 100 is needed",
+        "--random 20": "allowed are 100 to 100,000",
         "--sentences 0": "at least 1 is needed",
     },
 }

@@ -12,7 +12,7 @@ import torch
 from emoact import read_all
 from emoact.causes import patterns
 from emoact.causes.attention import SHARES
-from emoact.causes.patterns import PatternWriter, packed, read_pattern, saved_patterns, unpacked
+from emoact.causes.patterns import PATTERNS, PatternWriter, packed, read_pattern, unpacked
 from emoact.cli import main
 from emoact.errors import FileRefusedError
 from emoact.schema import ExtractionOptions
@@ -76,7 +76,7 @@ def test_patterns_are_read_prompt_by_prompt(results: Path, budget: str, typed: T
     path = Path(found["patterns"])
     # The size that was said beforehand is an upper bound, and no more than headers above.
     assert path.stat().st_size == found["size"] <= patterns.bytes_of([120] * 3, 3, 4, form)
-    saved = next(each for each in saved_patterns(ResultsRoot(results)) if each.id == found["id"])
+    saved = next(each for each in PATTERNS.saved(ResultsRoot(results)) if each.id == found["id"])
     snapshot = next(results.parent.glob("hub-home/hub/*/snapshots/*"))
     plain = hugging_face(snapshot)
     from transformers import AutoTokenizer
@@ -152,7 +152,7 @@ def test_a_changed_file_is_refused(results: Path, tmp_path: Path) -> None:
     assert main([*ASKED, "--results", str(results)]) == 0
     copied = shutil.copytree(results, tmp_path / "results")
     saved = next(
-        each for each in saved_patterns(ResultsRoot(copied)) if each.found["form"] == "triangles"
+        each for each in PATTERNS.saved(ResultsRoot(copied)) if each.found["form"] == "triangles"
     )
     path = saved.path.parent / patterns.FILE
     content = path.read_bytes()

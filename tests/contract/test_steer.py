@@ -12,7 +12,8 @@ from transformers import AutoTokenizer
 from emoact.causes.continuation import continued
 from emoact.causes.loaded import design_of_units, scenarios_of
 from emoact.causes.passes import UpperLayers
-from emoact.causes.steer import SteerRequest, prepare_steer
+from emoact.causes.settings import SteerSettings
+from emoact.causes.steer import STEER, SteerRequest
 from emoact.causes.steering import split_scenarios
 from emoact.errors import RequestError
 from emoact.extraction.generation import stop_tokens
@@ -202,9 +203,12 @@ def test_own_is_the_change_that_plain_hugging_face_gives(results: Path, typed: T
 
 def test_a_sweep_scores_six_scenarios_where_nothing_else_is_said(results: Path) -> None:
     sizes = {
-        (layers, given): prepare_steer(
+        (layers, given): STEER.prepare(
             SteerRequest(
-                results=results, emotions=("anger",), layers=layers, doses=(1.0,), n_sentences=given
+                results=results,
+                settings=SteerSettings(
+                    emotions=("anger",), layers=layers, doses=(1.0,), n_sentences=given
+                ),
             )
         ).config.request["asked"]["settings"]["n_sentences"]
         for layers in ((1,), (0, 1))

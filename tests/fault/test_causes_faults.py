@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emoact.causes.ablate import AblateRequest, AblateSettings, prepare_ablate
+from emoact.causes.ablate import ABLATE, AblateRequest
 from emoact.causes.chosen import units_of
 from emoact.causes.contributions import ContrastSettings, Target
 from emoact.causes.direction import direction_of
-from emoact.causes.heads import HeadsRequest, prepare_heads
+from emoact.causes.heads import HEADS, HeadsRequest
 from emoact.causes.prepared import Prepared, result_of
 from emoact.causes.saved import verify_causes
-from emoact.causes.steer import SITE, SteerRequest, prepare_steer
+from emoact.causes.settings import AblateSettings, SteerSettings
+from emoact.causes.steer import SITE, STEER, SteerRequest
 from emoact.errors import EmoactError
 from emoact.host.client import continue_both
 from emoact.jobs import control, launch
@@ -36,7 +37,7 @@ LONGEST_S = 120.0
 
 
 def heads(results: Path) -> Prepared:
-    return prepare_heads(
+    return HEADS.prepare(
         HeadsRequest(
             results=results,
             model=FOLDER,
@@ -50,13 +51,12 @@ def heads(results: Path) -> Prepared:
 def ablations(results: Path) -> Prepared:
     # Many draws, so that the run lasts long enough to be cancelled.
     settings = AblateSettings(emotion="anger", layer=2, n_bootstrap=100_000)
-    return prepare_ablate(AblateRequest(results=results, model=FOLDER, settings=settings))
+    return ABLATE.prepare(AblateRequest(results=results, model=FOLDER, settings=settings))
 
 
 def steering(results: Path) -> Prepared:
-    return prepare_steer(
-        SteerRequest(results=results, model=FOLDER, doses=(1.0, 2.0), n_random=1_000)
-    )
+    settings = SteerSettings(doses=(1.0, 2.0), n_random=1_000)
+    return STEER.prepare(SteerRequest(results=results, model=FOLDER, settings=settings))
 
 
 ASKED = {"heads": heads, "ablate": ablations, "steer": steering}

@@ -157,7 +157,7 @@ def test_a_result_with_another_field_is_passed_over_or_shown(
 def test_a_result_that_rests_on_no_mapping_is_passed_over(tmp_path: Path, rests_on: Any) -> None:
     saved, root = plant_heads(tmp_path), ResultsRoot(tmp_path)
     write(root, saved, saved.found, rests_on)
-    assert [each.id for each in heads.saved_heads(root)] == [saved.id]
+    assert [each.id for each in heads.HEADS.saved(root)] == [saved.id]
     assert [finding.code for finding in verify_causes(root)] == ["cause_damaged"]
 
 
@@ -239,7 +239,7 @@ def test_an_archive_of_patterns_that_was_not_written_is_refused(tmp_path: Path, 
     found = {**saved.found, "size": size}
     root = ResultsRoot(tmp_path)
     write(root, saved, found)
-    (hostile,) = patterns.saved_patterns(root)
+    (hostile,) = patterns.PATTERNS.saved(root)
     with pytest.raises(FileRefusedError, match="patterns cannot be read"):
         patterns.read_pattern(hostile, 0)
     if name != "huge":
@@ -267,7 +267,7 @@ def test_an_archive_whose_list_of_files_is_gigabytes_takes_no_memory(tmp_path: P
         file.write(end)
     root = ResultsRoot(tmp_path)
     write(root, saved, {**saved.found, "size": path.stat().st_size})
-    (hostile,) = patterns.saved_patterns(root)
+    (hostile,) = patterns.PATTERNS.saved(root)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FileRefusedError, match="a part of 3,000,000,000 bytes"):
         patterns.read_pattern(hostile, 0)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from emoact.causes.ablate import AblateSettings
 from emoact.causes.saved import SavedCause, save_cause
-from emoact.causes.steering import SteerSettings
+from emoact.causes.settings import AblateSettings, SteerSettings
 from emoact.causes.verdict import Cell, effects_of
 from emoact.decode import encode
 from emoact.store.layout import ResultsRoot

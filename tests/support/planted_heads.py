@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from emoact.causes.heads import METHOD_VERSION
-from emoact.causes.lens import METHOD_VERSION as LENS_VERSION
-from emoact.causes.patterns import FILE, Form, PatternWriter
-from emoact.causes.patterns import METHOD_VERSION as PATTERNS_VERSION
+from emoact.causes.heads import HEADS
+from emoact.causes.lens import LENS
+from emoact.causes.patterns import FILE, PATTERNS, Form, PatternWriter
 from emoact.causes.saved import SavedCause, cause_id, save_cause
 from emoact.store.layout import ResultsRoot
 
@@ -20,7 +19,7 @@ def plant_heads(
     *,
     model: str = "gpt2",
     random_weights: bool = False,
-    version: int = METHOD_VERSION,
+    version: int = HEADS.version,
 ) -> SavedCause:
     """Two layers of two heads: head 1.0 adds 60 % and is significant, head 0.1 subtracts 10 %."""
     contrasts = [
@@ -112,7 +111,7 @@ def plant_lens(results: Path, emotion: str = "gratitude", *, model: str = "gpt2"
         "p_lowered": 0.01,
         "above_random": {"raised": False, "lowered": True},
     }
-    rests_on = {"method_version": LENS_VERSION, "emotion": emotion, "folder": model}
+    rests_on = {"method_version": LENS.version, "emotion": emotion, "folder": model}
     return save_cause(ResultsRoot(results), "lens", rests_on, found)
 
 
@@ -122,7 +121,7 @@ def plant_patterns(results: Path, *, model: str = "gpt2", form: Form = "triangle
     Head 0 reads all positions alike, head 1 the position before.
     """
     lengths = (4, 12)
-    rests_on = {"method_version": PATTERNS_VERSION, "folder": model, "form": form}
+    rests_on = {"method_version": PATTERNS.version, "folder": model, "form": form}
     folder = ResultsRoot(results).causes_dir(cause_id("attention", rests_on))
     folder.mkdir(parents=True)
     with (folder / FILE).open("wb") as file:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emoact.causes.steering import Split, SteerSettings, directions_of, split_scenarios
+from emoact.causes.settings import SteerSettings
+from emoact.causes.steering import Split, directions_of, split_scenarios
 from emoact.errors import RequestError
 from emoact.stats.design import Design, design_of
 

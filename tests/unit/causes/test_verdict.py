@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from emoact.causes.steering import SteerSettings, directions_of
+from emoact.causes.settings import SteerSettings
+from emoact.causes.steering import directions_of
 from emoact.causes.verdict import Cell, effects_of, largest_of_all
 from emoact.stats.design import design_of
 
