@@ -6,7 +6,6 @@ One description serves the checks, the shell command of a result and the command
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import typing
 from collections.abc import Mapping
@@ -21,8 +20,8 @@ def option(
     flag: str,
     default: Any = dataclasses.MISSING,
     *,
-    least: float | None = None,
-    most: float = math.inf,
+    least: int | None = None,
+    most: int | None = None,
     choices: tuple[Any, ...] = (),
     said: bool = True,
     names: bool = True,
@@ -33,7 +32,7 @@ def option(
         flag: Option of the command line.
         default: Its default; none where it has to be given.
         least: Smallest number that is allowed; None checks none.
-        most: Largest number that is allowed.
+        most: Largest number that is allowed; None sets none.
         choices: Allowed values, of which a tuple may have several.
         said: The shell command of a result names it.
         names: It decides figures, and so the name of a result.
@@ -50,13 +49,12 @@ class Checked:
 
     def __post_init__(self) -> None:
         for name, value, facts in _fields(self):
-            least, most = facts.get("least"), facts.get("most", math.inf)
-            if None not in (least, value) and not least <= value <= most:
-                known = math.isfinite(most)
-                allowed = (
-                    f"allowed are {least} to {most:,}" if known else f"at least {least} is needed"
-                )
-                raise RequestError(f"{name} is {value}; {allowed}")
+            least, most = facts.get("least"), facts.get("most")
+            if None not in (least, value) and (value < least or (most or value) < value):
+                bounds = f"at least {least} is needed"
+                if most is not None:
+                    bounds = f"allowed are {least} to {most:,}"
+                raise RequestError(f"{name} is {value}; {bounds}")
             choices, several = facts.get("choices"), isinstance(value, tuple)
             if choices and not set(value if several else (value,)) <= set(choices):
                 raise RequestError(f"{name} is {value!r}; allowed are {', '.join(choices)}")

@@ -11,8 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from emoact.causes.contributions import ContrastSettings, Target
-from emoact.causes.settings import MOST_CLASSES, MOST_ROWS, AblateSettings, SteerSettings
+from emoact.causes.asked import option
+from emoact.causes.contributions import TARGETS, ContrastSettings, Target
+from emoact.causes.settings import (
+    MOST_CLASSES,
+    MOST_ROWS,
+    PART_KINDS,
+    AblateSettings,
+    SteerSettings,
+)
 from emoact.decode import decode
 from emoact.errors import RequestError
 from emoact.positions import Pooling
@@ -23,52 +30,42 @@ Number = float | None
 _MOST_PARTS = 1000
 """Layers, and heads of a layer, that a map of them is drawn of."""
 _Texts = tuple[str, ...]
+_End = Literal["most", "least"]
 _Component = Literal["embedding", "head", "bias", "mlp"]
 
 
-def _of(name: str, maybe: Mapping[str, Any] | None, **fields: Any) -> type:
+def _of(name: str, maybe: Mapping[str, Any] | None = None, /, **fields: Any) -> type:
     """A form: the type of each field; results of earlier versions may lack those in `maybe`."""
-    added: list[tuple[str, Any, Any]] = [
-        (n, each, field(default=None)) for n, each in (maybe or {}).items()
-    ]
+    added = [(each, kind, field(default=None)) for each, kind in (maybe or {}).items()]
     return dataclasses.make_dataclass(name, [*fields.items(), *added], frozen=True, kw_only=True)
+
+
+def _all(kind: Any, *names: str) -> dict[str, Any]:
+    """Fields of one type."""
+    return dict.fromkeys(names, kind)
 
 
 _NAMED: dict[str, Any] = {"model": str, "random_weights": bool}
 _DIRECTION: dict[str, Any] = {**_NAMED, "emotion": str, "neutral": str, "direction_norm": float}
-_SPLIT: dict[str, Any] = {**_NAMED, "train_scenarios": _Texts, "test_scenarios": _Texts}
-_INTERVAL: dict[str, Any] = {"low": Number, "high": Number}
+_SPLIT = {**_NAMED, **_all(_Texts, "train_scenarios", "test_scenarios")}
+_INTERVAL = _all(Number, "low", "high")
+_PLACED: dict[str, Any] = {**_INTERVAL, "component": _Component, "layer": int | None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Place(Target):
     """The place of a saved direction, which has no defaults."""
 
-    site: SiteName = field()
-    pooling: Pooling = field()
+    site: SiteName = option("--site", choices=TARGETS)
+    pooling: Pooling = option("--pooling")
 
 
 ADDED_TO_EFFECTS = (
-    "own_low",
-    "own_high",
-    "own_splits_low",
-    "own_splits_high",
-    "delta_low",
-    "delta_high",
-    "other_directions",
-    "prompt_neutral",
-    "specificity",
-    "specificity_95",
-    "specificity_directions",
-    "specificity_directions_95",
-    "specificity_p",
+    *("own_low", "own_high", "own_splits_low", "own_splits_high", "delta_low", "delta_high"),
+    *("other_directions", "prompt_neutral", "specificity", "specificity_95", "specificity_p"),
+    *("specificity_directions", "specificity_directions_95"),
 )
 """Columns that results of earlier versions may lack."""
-
-_EFFECTS = (
-    *("own", "others", "neutral", "delta", "prompt_only", "p"),
-    *("random_95", "shuffled_95", "random_low", "random_high"),
-)
 
 
 def _check_heads(found: Mapping[str, Any], rests_on: Mapping[str, Any]) -> None:
@@ -123,7 +120,7 @@ def _check_steer(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
             raise RequestError("found.effects has an emotion or a layer that was not asked for")
 
 
-_TOKEN = _of("token", None, side=Literal["most", "least"], token=str)
+_TOKEN = _of("token", side=_End, token=str)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,30 +135,24 @@ class _Form:
 _FORMS: Mapping[str, _Form] = {
     "heads": _Form(
         whole=_of(
-            "heads", None, **_DIRECTION, n_prompts=int, n_permutations=int, gap=float, total=float
+            "heads",
+            **_DIRECTION,
+            **_all(int, "n_prompts", "n_permutations"),
+            **_all(float, "gap", "total"),
         ),
         parts={
             "target": _Place,
             "components": _of(
                 "component",
-                None,
-                **_INTERVAL,
-                component=_Component,
-                layer=int | None,
-                head=int | None,
-                kv_group=int | None,
-                contrast=float,
+                **_PLACED,
+                **_all(int | None, "head", "kv_group"),
+                **_all(float, "contrast", "p"),
                 chance=Number,
-                p=float,
             ),
-            "by_layer": _of(
-                "by_layer", None, **_INTERVAL, component=_Component, layer=int | None, sum=float
-            ),
+            "by_layer": _of("by_layer", **_PLACED, sum=float),
             "by_prompt": _of(
                 "by_prompt",
-                None,
-                emotion=_Texts,
-                prompt=_Texts,
+                **_all(_Texts, "emotion", "prompt"),
                 projection=tuple[float, ...],
                 contributions=Mapping[str, tuple[float, ...]],
             ),
@@ -169,19 +160,16 @@ _FORMS: Mapping[str, _Form] = {
         check=_check_heads,
     ),
     "lens": _Form(
-        whole=_of("lens", None, **_DIRECTION, n_random=int, p_raised=float, p_lowered=float),
+        whole=_of("lens", **_DIRECTION, **_all(float, "p_raised", "p_lowered"), n_random=int),
         parts={
             "target": _Place,
-            "above_random": _of("above_random", None, raised=bool, lowered=bool),
+            "above_random": _of("above_random", **_all(bool, "raised", "lowered")),
             "tokens": _of(
                 "token",
-                None,
+                **_all(int, "rank", "token_id"),
+                **_all(float, "logit", "random_95"),
                 side=Literal["raised", "lowered"],
-                rank=int,
                 token=str,
-                token_id=int,
-                logit=float,
-                random_95=float,
             ),
         },
         check=_check_lens,
@@ -189,17 +177,11 @@ _FORMS: Mapping[str, _Form] = {
     "project": _Form(
         whole=_of(
             "project",
-            None,
             **_DIRECTION,
-            n_passages=int,
-            n_tokens=int,
-            n_cut=int,
+            **_all(int, "n_passages", "n_tokens", "n_cut"),
             tokens=tuple[Mapping[str, Any], ...],
         ),
-        parts={
-            "target": _Place,
-            "passages": _of("passage", None, side=Literal["most", "least"], passage=str),
-        },
+        parts={"target": _Place, "passages": _of("passage", side=_End, passage=str)},
         check=_check_project,
     ),
     "attention": _Form(
@@ -207,23 +189,16 @@ _FORMS: Mapping[str, _Form] = {
             "attention",
             {"sha256": str | None},
             **_NAMED,
+            **_all(int, "n_prompts", "n_layers", "n_heads", "size"),
             emotion=str,
             form=Literal["triangles", "reduced"],
-            n_prompts=int,
-            n_layers=int,
-            n_heads=int,
-            size=int,
             names=_Texts,
         ),
         parts={
             "heads": _of(
                 "head",
-                None,
-                layer=int,
-                head=int,
-                entropy=Number,
-                first_mass=Number,
-                previous_mass=Number,
+                **_all(int, "layer", "head"),
+                **_all(Number, "entropy", "first_mass", "previous_mass"),
             )
         },
     ),
@@ -238,15 +213,12 @@ _FORMS: Mapping[str, _Form] = {
             "settings": SteerSettings,
             "effects": _of(
                 "effect",
-                dict.fromkeys(ADDED_TO_EFFECTS, Number),
-                **dict.fromkeys(_EFFECTS, Number),
-                emotion=str,
-                layer=int,
+                _all(Number, *ADDED_TO_EFFECTS),
+                **_all(str, "emotion", "verdict", "specific"),
+                **_all(int, "layer", "n_random", "n_shuffled"),
+                **_all(Number, "own", "others", "neutral", "delta", "prompt_only", "p"),
+                **_all(Number, "random_95", "shuffled_95", "random_low", "random_high"),
                 dose=float,
-                n_random=int,
-                n_shuffled=int,
-                verdict=str,
-                specific=str,
                 by_class=Mapping[str, Number],
             ),
         },
@@ -258,15 +230,12 @@ _FORMS: Mapping[str, _Form] = {
             "settings": AblateSettings,
             "ablations": _of(
                 "ablation",
-                {"layers": str, "log_prob_neutral": Number}
-                | {"log_odds": Number, "log_odds_neutral": Number},
+                {"layers": str, **_all(Number, "log_prob_neutral", "log_odds", "log_odds_neutral")},
                 **_INTERVAL,
-                part=Literal["mlp", "layer", "direction", "directions", "head", "group"],
+                **_all(float, "total", "direct", "repair"),
+                part=Literal[PART_KINDS],
                 layer=int,
                 heads=str,
-                total=float,
-                direct=float,
-                repair=float,
                 tied=bool,
             ),
         },
