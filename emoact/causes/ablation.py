@@ -26,6 +26,8 @@ Z, ATTENTION, MLP, INPUT = (
 
 Hook = tuple[str, Callable[..., Any]]
 """Name of a hook, and the function to attach."""
+_Noted = dict[str, dict[int, np.ndarray]]
+"""Means over the content of each text, by the name of a hook."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class Ablations:
         self._on_pass = on_pass
         lengths = np.linalg.norm(directions, axis=1, keepdims=True)
         self._units = directions / np.where(lengths > 0, lengths, 1.0)
-        self._upper: tuple[tuple[int, ...], UpperLayers, list[Edited], _Added] | None = None
+        self._upper: tuple[tuple[int, ...], UpperLayers, list[Edited], _Noted] | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -148,11 +150,11 @@ class Ablations:
         if not max(layers) < self._read:
             raise RequestError(f"layer {max(layers)} does not come before layer {self._read}")
         upper, _, added = self._from(layers)
-        after, removed = _Added(self._texts), dict.fromkeys(range(len(self._texts)), 0.0)
+        after, removed = _added(part.layer), dict.fromkeys(range(len(self._texts)), 0.0)
 
         def edit(rows: Sequence[int]) -> list[Hook]:
             own = self._hooks(part, replacement, removed, rows)
-            return [*own, *after.hooks(part.layer, rows)]
+            return [*own, *_readers(self._texts, after, rows)]
 
         found = upper.edited(edit, self._read, self._on_pass)
         return [
@@ -164,7 +166,7 @@ class Ablations:
             for at, each in enumerate(found)
         ]
 
-    def _from(self, layers: tuple[int, ...]) -> tuple[UpperLayers, list[Edited], _Added]:
+    def _from(self, layers: tuple[int, ...]) -> tuple[UpperLayers, list[Edited], _Noted]:
         """Passes from the first layer on, what they give unchanged, and what it adds then."""
         if self._upper is None or self._upper[0] != layers:
             layer = layers[0]
@@ -178,8 +180,10 @@ class Ablations:
                 names=names,
                 whole=True,
             )
-            added = _Added(self._texts)
-            before = upper.edited(lambda rows: added.hooks(layer, rows), self._read, self._on_pass)
+            added = _added(layer)
+            before = upper.edited(
+                lambda rows: _readers(self._texts, added, rows), self._read, self._on_pass
+            )
             self._upper = layers, upper, before, added
         return self._upper[1:]
 
@@ -243,7 +247,7 @@ class Ablations:
 
         return project
 
-    def _added(self, part: Part, added: _Added, text: int) -> float:
+    def _added(self, part: Part, added: _Noted, text: int) -> float:
         """Mean of a part's output over the content of a text, on the read direction."""
         unit = self._units[self._read]
         kinds = {
@@ -252,7 +256,7 @@ class Ablations:
             "mlp": (MLP,),
             "layer": (ATTENTION, MLP),
         }.get(part.kind, ())
-        return float(sum(added.means[name][text] @ unit for name in kinds))
+        return float(sum(added[name.format(l=part.layer)][text] @ unit for name in kinds))
 
     def _readout(self, text: int, edited: Edited, direct: float) -> Readout:
         own = self._texts[text]
@@ -266,6 +270,11 @@ class Ablations:
         )
 
 
+def _added(layer: int) -> _Noted:
+    """What attention and MLP of a layer add, not noted yet."""
+    return {name.format(l=layer): {} for name in (ATTENTION, MLP)}
+
+
 def log_odds(log_probs: Float[np.ndarray, " token"]) -> float:
     """Log-odds of one of several tokens, from their log-probabilities; NaN of no token."""
     if not len(log_probs):
@@ -275,29 +284,12 @@ def log_odds(log_probs: Float[np.ndarray, " token"]) -> float:
     return whole - math.log(-math.expm1(whole))
 
 
-class _Added:
-    """Means over the content of what a layer adds, text by text."""
-
-    def __init__(self, texts: Sequence[Text]) -> None:
-        self._texts = texts
-        self.means: dict[str, dict[int, np.ndarray]] = {ATTENTION: {}, MLP: {}}
-
-    def hooks(self, layer: int, rows: Sequence[int]) -> list[Hook]:
-        """Functions that read and change nothing."""
-        return [
-            (name.format(l=layer), _reader(self._texts, found, rows))
-            for name, found in self.means.items()
-        ]
-
-
 def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: bool) -> Means:
     """Outputs of the parts of the first layers, as means over the content of each text."""
     kinds = (Z, ATTENTION, MLP)
-    names = [name.format(l=layer) for layer in range(n_layers) for name in kinds]
-    upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=names, whole=True)
-    found: dict[str, dict[int, np.ndarray]] = {name: {} for name in names}
-
-    upper.edited(lambda rows: [(name, _reader(texts, found[name], rows)) for name in names], 0)
+    found: _Noted = {name.format(l=layer): {} for layer in range(n_layers) for name in kinds}
+    upper = UpperLayers(bridge, texts, layer=0, direct=direct, names=list(found), whole=True)
+    upper.edited(lambda rows: _readers(texts, found, rows), 0)
 
     def gathered(kind: str) -> np.ndarray:
         layers = [found[kind.format(l=layer)] for layer in range(n_layers)]
@@ -307,14 +299,15 @@ def part_means(bridge: Any, texts: Sequence[Text], *, n_layers: int, direct: boo
     return Means(z=gathered(Z), attention=gathered(ATTENTION), mlp=gathered(MLP))
 
 
-def _reader(
-    texts: Sequence[Text], found: dict[int, np.ndarray], rows: Sequence[int]
-) -> Callable[..., Any]:
-    """A function of a hook that notes means over the content and changes nothing."""
+def _readers(texts: Sequence[Text], found: _Noted, rows: Sequence[int]) -> list[Hook]:
+    """Hooks that note means over the content and change nothing."""
 
-    def read(value: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
-        for place, text in enumerate(rows):
-            start, stop = texts[text].scored
-            found[text] = value[place, start:stop].double().mean(dim=0).cpu().numpy()
+    def reader(own: dict[int, np.ndarray]) -> Callable[..., Any]:
+        def read(value: torch.Tensor, hook: Any) -> None:  # noqa: ARG001
+            for place, text in enumerate(rows):
+                start, stop = texts[text].scored
+                own[text] = value[place, start:stop].double().mean(dim=0).cpu().numpy()
 
-    return read
+        return read
+
+    return [(name, reader(own)) for name, own in found.items()]

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import nn
 
 from emoact.causes.contributions import check_layer, check_width
-from emoact.causes.passes import Text, UpperLayers, blocks_of, stream_of
+from emoact.causes.passes import Text, UpperLayers, blocks_of, stream_of, with_stream
 from emoact.errors import RequestError
 from emoact.extraction.bridge_engine import BridgeEngine
 from emoact.extraction.engine import Tokenised
@@ -74,13 +74,12 @@ def continued(
     generator = Generator(bridge, device, direct=direct, budget=2 * engine.context)
     start = len(prompt.ids) - 1 if from_last else prompt.content_start
     adder = _Adder(vector, start)
-    with shortcut(bridge, ()) if direct else nullcontext(), _few_threads(bridge.original_model):
-        block = blocks_of(bridge)[layer]
-        handle = block.register_forward_pre_hook(adder, with_kwargs=True)
-        try:
-            both = generator.run([prompt, prompt], generation, lambda _: None)
-        finally:
-            handle.remove()
+    with (
+        shortcut(bridge, ()) if direct else nullcontext(),
+        _few_threads(bridge.original_model),
+        blocks_of(bridge)[layer].register_forward_pre_hook(adder, with_kwargs=True),
+    ):
+        both = generator.run([prompt, prompt], generation, lambda _: None)
     written = dict(zip(("plain", "steered"), both, strict=True))
     texts = [
         Text(ids=each.ids, changed_from=start, scored=(1, len(each.ids)))
@@ -132,6 +131,4 @@ class _Adder:
         first = 0 if self._begun and stream.shape[1] == 1 else self._start
         self._begun = True
         stream[1, first:] += self._vector.to(stream)
-        return (
-            ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})
-        )
+        return with_stream(args, kwargs, stream)

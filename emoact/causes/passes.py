@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import nn
 
 from emoact.causes.contributions import check_layer
-from emoact.causes.unembedding import Unembedding
+from emoact.causes.unembedding import Unembedding, in_place_of
 from emoact.errors import EmoactError, RequestError
 from emoact.extraction.shortcut import shortcut
 from emoact.positions import Span
@@ -157,12 +157,11 @@ class UpperLayers:
 
         with self._changed():
             for rows, ids, stream in self._inputs(on_pass):
-                handle = self._blocks[read].register_forward_pre_hook(note, with_kwargs=True)
-                try:
-                    with self._bridge.hooks(fwd_hooks=list(edit(rows))):
-                        given = self._run(ids, stream)
-                finally:
-                    handle.remove()
+                with (
+                    self._blocks[read].register_forward_pre_hook(note, with_kwargs=True),
+                    self._bridge.hooks(fwd_hooks=list(edit(rows))),
+                ):
+                    given = self._run(ids, stream)
                 said = self._said(rows, given[None], None)
                 for place, text in enumerate(rows):
                     stream_read = inputs[0][place, : len(self._texts[text].ids)].float().cpu()
@@ -292,16 +291,12 @@ class UpperLayers:
     @contextmanager
     def _changed(self) -> Iterator[None]:
         """Replace the layers below by nothing, and the input of the layer by `self._stream`."""
-        route = shortcut(self._bridge, self._names) if self._direct else nullcontext()
-        with ExitStack() as stack:
-            stack.enter_context(route)
+        with shortcut(self._bridge, self._names) if self._direct else nullcontext():
             self._blocks = blocks_of(self._bridge)
             self._stream: torch.Tensor | None = None
-            handle = self._blocks[self.layer].register_forward_pre_hook(
-                self._enter, with_kwargs=True
-            )
-            stack.callback(handle.remove)
-            yield
+            block = self._blocks[self.layer]
+            with block.register_forward_pre_hook(self._enter, with_kwargs=True):
+                yield
 
     def _enter(
         self, _block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -309,9 +304,7 @@ class UpperLayers:
         if self._stream is None:
             self._captured = stream_of(args, kwargs).clone()
             raise _EnoughError
-        if args:
-            return (self._stream, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": self._stream}
+        return with_stream(args, kwargs, self._stream)
 
     def _capture(self, ids: torch.Tensor) -> torch.Tensor:
         """The input of the layer; notes in what form a block returns its output."""
@@ -320,13 +313,11 @@ class UpperLayers:
         def note(_block: nn.Module, _args: object, output: Any) -> None:
             self._tuple = len(output) if isinstance(output, tuple) else 0
 
-        handle = self._blocks[0].register_forward_hook(note)
-        try:
-            self._model(input_ids=ids, use_cache=False)
-        except _EnoughError:
-            return self._captured
-        finally:
-            handle.remove()
+        with self._blocks[0].register_forward_hook(note):
+            try:
+                self._model(input_ids=ids, use_cache=False)
+            except _EnoughError:
+                return self._captured
         raise EmoactError(f"layer {self.layer} did not run", remedy="Report this as a fault.")
 
     def _run(self, ids: torch.Tensor, stream: torch.Tensor) -> torch.Tensor:
@@ -338,20 +329,14 @@ class UpperLayers:
             hidden = stream_of(args, kwargs)
             return (hidden, *[None] * (size - 1)) if size else hidden
 
-        # A component of the bridge hands attributes on to what it wraps.
-        below = [vars(block) for block in self._blocks[: self.layer]]
-        before = [own.get("forward") for own in below]
         try:
-            for own in below:
-                own["forward"] = passing
-            with self._unembedding.bypassed() if self._unembedding else nullcontext():
+            with (
+                in_place_of(self._blocks[: self.layer], passing),
+                self._unembedding.bypassed() if self._unembedding else nullcontext(),
+            ):
                 output: torch.Tensor = self._model(input_ids=ids, use_cache=False).logits
             return output
         finally:
-            for own, forward in zip(below, before, strict=True):
-                own.pop("forward")
-                if forward is not None:
-                    own["forward"] = forward
             self._stream = None
 
 
@@ -381,3 +366,10 @@ def stream_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor:
     """The residual stream among the arguments of a block."""
     stream: torch.Tensor = args[0] if args else kwargs["hidden_states"]
     return stream
+
+
+def with_stream(
+    args: tuple[Any, ...], kwargs: dict[str, Any], stream: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a block with another residual stream."""
+    return ((stream, *args[1:]), kwargs) if args else (args, {**kwargs, "hidden_states": stream})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,6 +28,23 @@ _WIDEST = 1.0
 """Standard deviation of the change of the rest's logits beyond which no draw stands for them."""
 _MOST_KEPT = 4096
 """Positions whose candidates are kept: 16 MiB for every 340."""
+
+
+@contextmanager
+def in_place_of(modules: Sequence[nn.Module], forward: Callable[..., Any]) -> Iterator[None]:
+    """Let a function stand in place of the `forward` of some modules."""
+    # A component of the bridge hands attributes on to what it wraps.
+    owned = [vars(module) for module in modules]
+    before = [own.get("forward") for own in owned]
+    try:
+        for own in owned:
+            own["forward"] = forward
+        yield
+    finally:
+        for own, kept in zip(owned, before, strict=True):
+            own.pop("forward")
+            if kept is not None:
+                own["forward"] = kept
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,19 +108,9 @@ class Unembedding:
         chosen = self._n_top + self._n_drawn
         return n_vectors >= _LEAST_VECTORS and len(self._weight) >= WIDER * chosen
 
-    @contextmanager
-    def bypassed(self) -> Iterator[None]:
+    def bypassed(self) -> AbstractContextManager[None]:
         """Let the model give its last hidden states in place of logits."""
-        # A component of the bridge hands attributes on to what it wraps.
-        own = vars(self._outer)
-        before = own.get("forward")
-        own["forward"] = lambda hidden: hidden
-        try:
-            yield
-        finally:
-            own.pop("forward")
-            if before is not None:
-                own["forward"] = before
+        return in_place_of([self._outer], lambda hidden: hidden)
 
     def exact(
         self, hidden: Float[torch.Tensor, "row d_model"], tokens: Int64[torch.Tensor, " row"]

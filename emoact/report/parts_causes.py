@@ -122,11 +122,9 @@ def _steering(saved: SavedCause, words: Words) -> list[Marked]:
     """Effects of a result, what sentences before the texts do, and what is missing."""
     found, rows = saved.found, steer_result.strongest_of_each(saved)
     said = [_steered(saved, row, words) for row in rows]
-    counts = steer_result.counts(saved)
-    if not found["random_weights"]:
-        said.insert(0, words("causes.counts", model=found["model"], **counts))
     if found["random_weights"]:
         return said
+    said.insert(0, words("causes.counts", model=found["model"], **steer_result.counts(saved)))
     said += [
         words(
             "causes.selected",
@@ -167,19 +165,20 @@ def _steered(saved: SavedCause, row: Mapping[str, Any], words: Words) -> Marked:
     if found["random_weights"]:
         return words("causes.random", **where)
     key = "causes.specific" if row["specific"] == "specific" else f"causes.{row['verdict']}"
+    signed = {
+        "directions": "other_directions",
+        "random": "random_95",
+        "shuffled": "shuffled_95",
+        "splits_low": "own_splits_low",
+        "splits_high": "own_splits_high",
+        **{name: name for name in ("own", "others", "neutral")},
+    }
     return words(
         key if row["verdict"] == "causal" else "causes.nothing",
         **where,
-        own=numbers.signed(row["own"]),
+        **{name: numbers.signed(row[column]) for name, column in signed.items()},
         interval=steer_result.interval(row),
         scenarios=len(found["test_scenarios"]),
-        splits_low=numbers.signed(row["own_splits_low"]),
-        splits_high=numbers.signed(row["own_splits_high"]),
-        directions=numbers.signed(row["other_directions"]),
-        random=numbers.signed(row["random_95"]),
-        shuffled=numbers.signed(row["shuffled_95"]),
-        others=numbers.signed(row["others"]),
-        neutral=numbers.signed(row["neutral"]),
         p=numbers.significant(row["p"], 2),
     )
 

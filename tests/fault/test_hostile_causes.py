@@ -319,8 +319,8 @@ _FORMS: tuple[tuple[str, tuple[Any, ...], Any, str], ...] = (
     ),
     ("lens", ("tokens",), [_RAISED], "both ends"),
     ("steer", ("settings", "control_doses"), [], "names no emotion, no layer"),
-    ("steer", ("settings", "emotions"), ["anger", "gratitude", *_NAMES[:199]], "has 201 emotions"),
-    ("steer", ("settings", "n_random"), 0, "no random or no shuffled"),
+    ("steer", ("settings", "emotions"), ["anger", "gratitude", *_NAMES[:199]], "201 emotions and"),
+    ("steer", ("settings", "n_random"), 0, "n_random is 0; allowed are 100 to"),
     ("steer", ("effects", 0, "emotion"), "joy", "was not asked for"),
     ("steer", ("effects", 0, "layer"), 7, "was not asked for"),
 )
