@@ -24,10 +24,9 @@ from emoact.ui.folders import results_folder
 from emoact.ui.notes import ask_note
 from emoact.ui.reading import measures, recorded, unit_cards, unit_files
 from emoact.ui.view_page import TABLE_HEIGHT, Surroundings, show_views
-from emoact.views import by_layer, direction_answer
+from emoact.views import by_layer, cosines, direction_answer
 from emoact.views.activations import findings
 from emoact.views.analysed import Analysed, site_words, texts_in
-from emoact.views.cards import of_across, of_distances
 from emoact.views.text import Card, listed, md, mono, prose
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice, View, word
@@ -76,9 +75,9 @@ def show(page: str, *, needs: str, n_models: int = 1) -> None:
             _cards(results, source, choice)
         elif page == "distances":
             if choice.get("site"):
-                show_cards(of_distances(source, choice), of=_of(choice))
+                show_cards(cosines.cards(source, choice), of=_of(choice))
         else:
-            show_cards(of_across(source, choice), of=by_layer.where(source, choice))
+            show_cards(by_layer.cards(source, choice), of=by_layer.where(source, choice))
 
     def details(choice: Choice) -> None:
         if page == "directions":

@@ -13,7 +13,7 @@ from emoact.stats.across.agreement import MAX_MATCHINGS
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views.analysed import site_words
-from emoact.views.text import listed, md, mono
+from emoact.views.text import Card, listed, md, mono
 from emoact.views.theme import by_emotion
 from emoact.views.view import Carded, Remark
 
@@ -63,13 +63,11 @@ _TESTED = (
 )
 
 
-def geometry_sentences(
-    across: pd.DataFrame, *, alpha: float, n_classes: int, n_pairs: int
-) -> list[str]:
+def geometry_sentences(across: pd.DataFrame, tried: Matchings) -> list[str]:
     """Places of the emotions among the classes in both models, and the same from words alone."""
     first, second = (mono(str(across[name].iloc[0])) for name in ("model_a", "model_b"))
     lead = f"**{first} and {second}, {site_words(str(across['site'].iloc[0]))}:**"
-    if n_classes < 3:
+    if tried.n_classes < 3:
         return [f"{lead} no figure about emotion: a geometry needs three classes, here are two."]
     tested = across[across[f"{HEADLINE}_p_max"].notna()]
     if not len(tested):
@@ -77,37 +75,57 @@ def geometry_sentences(
             f"{lead} no figure about emotion: no emotion is significant in both models at layers "
             "of the same relative depth."
         ]
-    parts = [_emotion(rows, emotion, alpha) for emotion, rows in by_emotion(across)]
     said: list[str] = [
         Carded(
             f"{lead} agreement on where each emotion lies among the classes, each model on other "
-            f"scenarios (1 is the same geometry, and unrelated ones reach .9 where classes lie "
-            f"about equally far apart; medians over layers of the value and of "
-            f"the ends of its interval): {'; '.join(parts)}."
-        )
+            "scenarios."
+        ),
+        *(Carded(card.sentence) for card in cards(across, tried)),
     ]
-    if (tested[f"{HEADLINE}_p_max"] <= alpha).any():
-        tried = matchings(across, alpha=alpha, n_classes=n_classes, n_pairs=n_pairs)
+    if (tested[f"{HEADLINE}_p_max"] <= tried.alpha).any():
         said.append(_matching_sentence(tried))
-    return [*said, *_word_sentences(tested, first, second, alpha)]
+    return [*said, *_word_sentences(tested, first, second, tried.alpha)]
 
 
-def _emotion(rows: pd.DataFrame, emotion: str, alpha: float) -> str:
+def cards(across: pd.DataFrame, tried: Matchings) -> list[Card]:
+    """One card for each emotion of two models."""
+    return [_card(emotion, rows, tried) for emotion, rows in by_emotion(across)]
+
+
+def _card(emotion: str, rows: pd.DataFrame, tried: Matchings) -> Card:
     tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
     if not len(tested):
-        return f"{md(emotion)} no figure, not both models show it"
+        lines = ("No layer at which both models show it.",)
+        return Card(title=emotion, verdict="no figure", shown=False, lines=lines)
     p = tested[f"{HEADLINE}_p_max"]
-    reached = int((p <= alpha).sum())
-    beyond = (
-        f"corrected p ≤ {alpha:g} at {reached} of "
-        f"{plural(len(tested), 'layer')} where both show it, smallest {significant(p.min(), 2)}"
-        if reached
-        else f"not beyond relabelled data, corrected p at least {significant(p.min(), 2)}"
+    reached = int((p <= tried.alpha).sum())
+    middle = tested.median(numeric_only=True)
+    noisy = int(tested[HEADLINE].isna().sum())
+    blank = f"; at {noisy} of them the agreement is too noisy for a value" if noisy else ""
+    verdict = f"beyond chance at {reached} of {len(tested)}" if reached else "not beyond chance"
+    words = [
+        f"{said} {two(middle[f'{HEADLINE}_{name}'])}"
+        for name, said in (
+            ("other", "classes matched wrongly"),
+            ("words_a", "random words for the first model"),
+            ("words_b", "for the second"),
+            ("partial", "without words and length"),
+        )
+        if math.isfinite(middle[f"{HEADLINE}_{name}"])
+    ]
+    return Card(
+        title=emotion,
+        verdict=verdict,
+        shown=2 * reached > len(tested) and tried.shown,
+        lines=(
+            f"Agreement **{two(middle[HEADLINE])}** [{two(middle[f'{HEADLINE}_low'])}, "
+            f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, "
+            "unrelated ones reach .9, and noise may carry it beyond).",
+            f"Corrected p ≤ {tried.alpha:g} at {reached} of {plural(len(tested), 'layer')} where "
+            f"both models show it, smallest {significant(p.min(), 2)}{blank}.",
+            f"{'; '.join(words)}.".capitalize() if words else "",
+        ),
     )
-    middle = tested[[HEADLINE, f"{HEADLINE}_low", f"{HEADLINE}_high"]].median()
-    value, low, high = (two(each) for each in middle)
-    figure = f"{value} [{low}, {high}]" if math.isfinite(middle[HEADLINE]) else "too noisy a value"
-    return f"{md(emotion)} {figure} ({beyond})"
 
 
 class Matchings(NamedTuple):

@@ -16,7 +16,8 @@ from emoact.stats.across.agreement import MAX_DRAWS
 from emoact.stats.across.between import CREDIBLE, RAW_DRAWS
 from emoact.stats.across.geometry import HEADLINE
 from emoact.stats.settings import AnalysisSettings
-from emoact.views.across_answer import TERMS, control_sentence, geometry_sentences, prompts_sentence
+from emoact.views import across_answer
+from emoact.views.across_answer import Matchings
 from emoact.views.analysed import Analysed, measure_help, of, site_words, vector_terms
 from emoact.views.chart import (
     BEYOND_ONE,
@@ -34,7 +35,7 @@ from emoact.views.chart import (
     span,
     wrapped,
 )
-from emoact.views.text import prose
+from emoact.views.text import Card, prose
 from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Control, Shown, View
 
@@ -315,19 +316,29 @@ def show(source: Analysed, choice: Choice) -> Shown:
     )
 
 
+def cards(source: Analysed, choice: Choice) -> list[Card]:
+    """One card for each emotion of the chosen pair of models and site."""
+    rows = rows_of(source, choice, "across")
+    return across_answer.cards(rows, _tried(source, choice, rows)) if len(rows) else []
+
+
+def _tried(source: Analysed, choice: Choice, across: pd.DataFrame) -> Matchings:
+    named = pairs(source)
+    return across_answer.matchings(
+        across,
+        alpha=source.saved.settings.alpha,
+        n_classes=source.n_shared_classes(*named[choice["pair"]]),
+        n_pairs=len(named),
+    )
+
+
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """Shared emotion, what words alone give, shared prompts, and the negative control."""
     across, similarity = (rows_of(source, choice, name) for name in ("across", "similarity"))
-    said = [prompts_sentence(across, similarity)]
+    said = [across_answer.prompts_sentence(across, similarity)]
     if len(across):
-        named = pairs(source)
-        shared = geometry_sentences(
-            across,
-            alpha=source.saved.settings.alpha,
-            n_classes=source.n_shared_classes(*named[choice["pair"]]),
-            n_pairs=len(named),
-        )
-        control = control_sentence(across)
+        shared = across_answer.geometry_sentences(across, _tried(source, choice, across))
+        control = across_answer.control_sentence(across)
         said = [*shared, *said, *([] if control is None else [control])]
     return said
 
@@ -351,7 +362,7 @@ def empty(source: Analysed, choice: Choice) -> str:
 
 def terms(source: Analysed, choice: Choice) -> dict[str, str]:
     """Definitions of every measure."""
-    return {**vector_terms(source, choice), **TERMS}
+    return {**vector_terms(source, choice), **across_answer.TERMS}
 
 
 BY_LAYER = View[Analysed](

@@ -1,140 +1,20 @@
-"""Answer cards: one for each pair, emotion or direction, before the charts of a page."""
+"""Answer cards about causes: one for each emotion, before the charts of a page."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
-from emoact.analysis.sentences import p_text
 from emoact.causes import steer_result
 from emoact.causes.heads import clear_of, name_of, sums_words, table_of
-from emoact.numbers import listed, percent, plural, short, signed, significant, two
-from emoact.stats.across.geometry import HEADLINE
-from emoact.views import by_layer, cosines
-from emoact.views.across_answer import matchings
-from emoact.views.analysed import Analysed, of
+from emoact.numbers import listed, plural, short, signed, significant
 from emoact.views.causes import Causes
 from emoact.views.heads import Heads
 from emoact.views.text import Card, md
-from emoact.views.theme import by_emotion, emotion_order
+from emoact.views.theme import emotion_order
 from emoact.views.view import Choice
 
 _N_PARTS = 3
-
-
-_APART = {
-    "separated": "separate",
-    "order_only": "order carries over",
-    "threshold_moved": "threshold does not carry over",
-    "no_separation": "not shown to be separate",
-    "undecided": "too few scenarios",
-}
-"""Verdicts of the table `pairs`."""
-
-
-def of_distances(source: Analysed, choice: Choice) -> list[Card]:
-    """One card for each two emotions, of the chosen model and the first chosen site."""
-    where = {"model": choice["model"], "site": choice["site"][0]}
-    rows = source.rows("distances", **where)
-    told = {
-        frozenset((row["emotion_a"], row["emotion_b"])): row
-        for row in source.rows("pairs", evaluation="cross_validated", **where).to_dict("records")
-    }
-    return [
-        _pair([a, b], of(rows, emotion_a=a, emotion_b=b), told.get(frozenset((a, b)), {}))
-        for a, b in cosines.pairs(rows)
-    ]
-
-
-def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> Card:
-    """Card of two emotions; `told` is their row of the table `pairs`, or empty."""
-    lines = []
-    if math.isfinite(told.get("balanced_accuracy", math.nan)):
-        lines.append(
-            f"Probe of one against the other: balanced accuracy "
-            f"{percent(told['balanced_accuracy'])} [{percent(told['balanced_low'])}, "
-            f"{percent(told['balanced_high'])}], permutation {p_text(told['p_permutation'])}."
-        )
-    known = rows[rows["cv_cosine"].notna()]
-    if len(known):
-        reach, value = 1.96 * known["cv_se"], known["cv_cosine"]
-        below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
-        lines.append(
-            f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
-            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}; its 95 % "
-            f"interval lies below 1 at {below} and above 0 at {above} of them."
-            + cosines.too_large(rows)
-            * f" {cosines.SELECTED}."
-        )
-    else:
-        lines.append(
-            "No cosine: at no layer are both directions significant and far enough from 0 for it "
-            "to have an interval."
-        )
-    plain = rows[rows["null_low"].notna()]
-    outside = int((~plain["cosine"].between(plain["null_low"], plain["null_high"])).sum())
-    few = int(rows["twin_differs"].astype(bool).sum())
-    lines.append(
-        f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
-        + (f"; few dimensions decide it at {few}." if few else ".")
-    )
-    verdict = str(told.get("verdict", "undecided"))
-    return Card(
-        title=" – ".join(emotion_order(emotions)),
-        verdict=_APART.get(verdict, verdict),
-        shown=verdict == "separated",
-        lines=tuple(lines),
-    )
-
-
-def of_across(source: Analysed, choice: Choice) -> list[Card]:
-    """One card for each emotion of the chosen pair of models and site."""
-    rows = by_layer.rows_of(source, choice, "across")
-    if not len(rows):
-        return []
-    alpha, named = source.saved.settings.alpha, by_layer.pairs(source)
-    classes = source.n_shared_classes(*named[choice["pair"]])
-    tried = matchings(rows, alpha=alpha, n_classes=classes, n_pairs=len(named))
-    return [_shared(emotion, own, alpha, tried.shown) for emotion, own in by_emotion(rows)]
-
-
-def _shared(emotion: str, rows: pd.DataFrame, alpha: float, matched: bool) -> Card:
-    """Card of one emotion; `matched` where the same classes are shown to lie alike."""
-    tested = rows[rows[f"{HEADLINE}_p_max"].notna()]
-    if not len(tested):
-        lines = ("No layer at which both models show it.",)
-        return Card(title=emotion, verdict="no figure", shown=False, lines=lines)
-    reached = int((tested[f"{HEADLINE}_p_max"] <= alpha).sum())
-    middle = tested.median(numeric_only=True)
-    noisy = int(tested[HEADLINE].isna().sum())
-    blank = f"; at {noisy} of them the agreement is too noisy for a value" if noisy else ""
-    verdict = f"beyond chance at {reached} of {len(tested)}" if reached else "not beyond chance"
-    words = [
-        f"{said} {two(middle[f'{HEADLINE}_{name}'])}"
-        for name, said in (
-            ("other", "classes matched wrongly"),
-            ("words_a", "random words for the first model"),
-            ("words_b", "for the second"),
-            ("partial", "without words and length"),
-        )
-        if math.isfinite(middle[f"{HEADLINE}_{name}"])
-    ]
-    return Card(
-        title=emotion,
-        verdict=verdict,
-        shown=2 * reached > len(tested) and matched,
-        lines=(
-            f"Agreement **{two(middle[HEADLINE])}** [{two(middle[f'{HEADLINE}_low'])}, "
-            f"{two(middle[f'{HEADLINE}_high'])}] (medians over layers; 1 is the same geometry, "
-            "unrelated ones reach .9, and noise may carry it beyond).",
-            f"Corrected p ≤ {alpha:g} at {reached} of {plural(len(tested), 'layer')} where both "
-            f"models show it{blank}.",
-            f"{'; '.join(words)}.".capitalize() if words else "",
-        ),
-    )
 
 
 def of_heads(source: Heads, choice: Choice) -> list[Card]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from emoact import sites as known
+from emoact.analysis.sentences import p_text
 from emoact.models.registry import display_name
 from emoact.numbers import percent, plural, two
-from emoact.views.analysed import MODEL, SITES, Analysed, site_words, sites_words, vector_terms
+from emoact.views.analysed import MODEL, SITES, Analysed, of, sites_words, vector_terms
 from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     BEYOND_ONE,
@@ -26,7 +29,7 @@ from emoact.views.chart import (
     span,
     wrapped,
 )
-from emoact.views.text import listed, md
+from emoact.views.text import Card, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Carded, Caution, Choice, Control, Shown, View
 
@@ -65,6 +68,16 @@ SELECTED = (
     "Where at most a quarter of the layers show a cosine, chance may have chosen them: those of "
     "weak directions are then too large, by .1 to .4 in planted data"
 )
+
+
+_APART = {
+    "separated": "separate",
+    "order_only": "order carries over",
+    "threshold_moved": "threshold does not carry over",
+    "no_separation": "not shown to be separate",
+    "undecided": "too few scenarios",
+}
+"""Verdicts of the table `pairs`."""
 
 
 def too_large(rows: pd.DataFrame) -> bool:
@@ -242,32 +255,62 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
     if not len(rows):
         return []
-    return [Carded(cosine_sentence(rows)), null_sentence(rows), twin_sentence(rows)]
+    said = [Carded(card.sentence) for card in cards(source, choice)]
+    return [*said, null_sentence(rows), twin_sentence(rows)]
 
 
-def cosine_sentence(distances: pd.DataFrame) -> str:
-    """The cross-validated cosines of every pair over the layers at which they are shown."""
-    parts, selected = [], []
-    for (a, b), rows in distances.groupby(["emotion_a", "emotion_b"], sort=False):
-        finite = rows["cv_cosine"].dropna()
-        one, other = emotion_order([a, b])
-        if len(finite):
-            parts.append(
-                f"{md(one)}–{md(other)} {two(finite.median())} "
-                f"({two(finite.min())} to {two(finite.max())}, {len(finite)} of "
-                f"{plural(len(rows), 'layer')})"
-            )
-            selected += [f"{md(one)}–{md(other)}"] * too_large(rows)
-    if not parts:
-        return (
-            "No cross-validated cosine is shown: it needs a layer at which the directions of both "
-            "emotions are significant and far enough from 0 for a ratio to have an interval."
+def cards(source: Analysed, choice: Choice) -> list[Card]:
+    """One card for each two emotions, of the chosen model and the first chosen site."""
+    where = {"model": choice["model"], "site": choice["site"][0]}
+    rows = source.rows("distances", **where)
+    told = {
+        frozenset((row["emotion_a"], row["emotion_b"])): row
+        for row in source.rows("pairs", evaluation="cross_validated", **where).to_dict("records")
+    }
+    return [
+        _pair([a, b], of(rows, emotion_a=a, emotion_b=b), told.get(frozenset((a, b)), {}))
+        for a, b in pairs(rows)
+    ]
+
+
+def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> Card:
+    """Card of two emotions; `told` is their row of the table `pairs`, or empty."""
+    lines = []
+    if math.isfinite(told.get("balanced_accuracy", math.nan)):
+        lines.append(
+            f"Probe of one against the other: balanced accuracy "
+            f"{percent(told['balanced_accuracy'])} [{percent(told['balanced_low'])}, "
+            f"{percent(told['balanced_high'])}], permutation {p_text(told['p_permutation'])}."
         )
-    return (
-        f"Cross-validated cosines in the {site_words(str(distances['site'].iloc[0]))} at layers "
-        f"where both directions are significant and clear of 0, median and range: {listed(parts)}."
-        + bool(selected)
-        * f" {SELECTED}: {listed(selected)}."
+    known = rows[rows["cv_cosine"].notna()]
+    if len(known):
+        reach, value = 1.96 * known["cv_se"], known["cv_cosine"]
+        below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
+        lines.append(
+            f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
+            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}; its 95 % "
+            f"interval lies below 1 at {below} and above 0 at {above} of them."
+            + too_large(rows)
+            * f" {SELECTED}."
+        )
+    else:
+        lines.append(
+            "No cosine: at no layer are both directions significant and far enough from 0 for it "
+            "to have an interval."
+        )
+    plain = rows[rows["null_low"].notna()]
+    outside = int((~plain["cosine"].between(plain["null_low"], plain["null_high"])).sum())
+    few = int(rows["twin_differs"].astype(bool).sum())
+    lines.append(
+        f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
+        + (f"; few dimensions decide it at {few}." if few else ".")
+    )
+    verdict = str(told.get("verdict", "undecided"))
+    return Card(
+        title=" – ".join(emotion_order(emotions)),
+        verdict=_APART.get(verdict, verdict),
+        shown=verdict == "separated",
+        lines=tuple(lines),
     )
 
 

@@ -30,6 +30,12 @@ class Card:
     shown: bool
     lines: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """The card in Markdown, for reports and shells."""
+        said = " ".join(filter(None, self.lines))
+        return f"**{md(self.title)}** ({md(self.verdict)}): {said}"
+
 
 def md(text: str) -> str:
     """The text as Markdown that shows exactly these characters.

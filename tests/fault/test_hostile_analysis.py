@@ -29,9 +29,8 @@ from emoact.report.making import make_report
 from emoact.store.controls import UnitControls, damage_of
 from emoact.store.layout import ResultsRoot
 from emoact.store.reading import read
-from emoact.views import catalogue, direction_answer
+from emoact.views import by_layer, catalogue, cosines, direction_answer
 from emoact.views.analysed import Analysed, texts_in
-from emoact.views.cards import of_across, of_distances
 from emoact.views.plotly_chart import figure
 from emoact.views.theme import emotion_styles
 from emoact.views.view import View
@@ -55,8 +54,8 @@ JUNK: dict[str, tuple[Any, ...]] = {
 PAGES = ("directions", "distances", "across")
 CARDS: dict[str, Callable[[Analysed, Any], object]] = {
     "directions": direction_answer.cards,
-    "distances": of_distances,
-    "across": of_across,
+    "distances": cosines.cards,
+    "across": by_layer.cards,
 }
 
 

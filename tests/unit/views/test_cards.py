@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from emoact.causes.saved import SavedCause
-from emoact.views import cards, causes, direction_answer, heads
+from emoact.views import cards, causes, cosines, direction_answer, heads
 from emoact.views.analysed import of
 from tests.unit.views.conftest import Source, Tables
 
@@ -55,7 +55,7 @@ def test_two_emotions_have_the_verdict_of_the_probe_between_them(verdict: str, s
         }
     )
     choice = {"model": "m", "site": ["resid_pre"]}
-    (card,) = cards.of_distances(Source({"distances": rows, "pairs": pairs}), choice)
+    (card,) = cosines.cards(Source({"distances": rows, "pairs": pairs}), choice)
     assert (card.title, card.verdict) == ("gratitude – anger", said)
     assert card.shown == (verdict == "separated")
     assert "90 % [80 %, 95 %], permutation p = 0.002" in card.lines[0]
@@ -63,7 +63,7 @@ def test_two_emotions_have_the_verdict_of_the_probe_between_them(verdict: str, s
     assert "below 1 at 2 and above 0 at 2" in card.lines[1]
     assert "at 1 of 4 layers; few dimensions decide it at 1" in card.lines[2]
     none = rows.assign(cv_cosine=float("nan"))
-    (card,) = cards.of_distances(Source({"distances": none, "pairs": pairs}), choice)
+    (card,) = cosines.cards(Source({"distances": none, "pairs": pairs}), choice)
     assert card.lines[1].startswith("No cosine")
 
 

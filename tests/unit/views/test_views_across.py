@@ -7,7 +7,7 @@ import pytest
 from emoact.stats.across.geometry import HEADLINE
 from emoact.stats.settings import AnalysisSettings
 from emoact.views import by_layer, layer_map
-from emoact.views.across_answer import geometry_sentences, prompts_sentence
+from emoact.views.across_answer import geometry_sentences, matchings, prompts_sentence
 from emoact.views.chart import beyond_sentence
 from tests.unit.views.conftest import Tables, draw, lines
 
@@ -151,14 +151,20 @@ def shared(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame({**known, **{f"{HEADLINE}{name}": each for name, each in columns.items()}})
 
 
+def sentences(across: pd.DataFrame, *, n_classes: int = 4, n_pairs: int = 1) -> list[str]:
+    tried = matchings(across, alpha=0.05, n_classes=n_classes, n_pairs=n_pairs)
+    return geometry_sentences(across, tried)
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({}, "anger 0.95 [0.85, 1.05] (corrected p ≤ 0.05 at 2 of 2 layers where both show it"),
+        ({}, "**anger** (beyond chance at 2 of 2): Agreement **0.95** [0.85, 1.05]"),
+        ({}, "Corrected p ≤ 0.05 at 2 of 2 layers where both models show it, smallest 0.010."),
         ({}, "of the 24 matchings the true one agrees better than chance (p = 0.042"),
         ({"_p_match": 0.25}, "it is not shown that the same classes lie near one another"),
-        ({"_p_max": 0.4}, "anger 0.95 [0.85, 1.05] (not beyond relabelled data"),
-        ({"": math.nan}, "anger too noisy a value (corrected p ≤ 0.05 at 2 of 2 layers"),
+        ({"_p_max": 0.4}, "**anger** (not beyond chance): Agreement **0.95** [0.85, 1.05]"),
+        ({"": math.nan}, "at 2 of them the agreement is too noisy for a value"),
         ({"_p_max": math.nan}, "no emotion is significant in both models"),
         ({}, "A model of random word vectors agrees with `gpt2` 0.50 (medians)"),
         ({}, "1 of 2 figures stay beyond relabelled data (median agreement 0.60)"),
@@ -166,19 +172,17 @@ def shared(**columns: Any) -> pd.DataFrame:
     ],
 )
 def test_the_answer_says_what_is_shared_and_what_is_not(columns: dict[str, Any], said: str) -> None:
-    assert said in " ".join(
-        geometry_sentences(shared(**columns), alpha=0.05, n_classes=4, n_pairs=1)
-    )
+    assert said in " ".join(sentences(shared(**columns)))
 
 
 def test_two_classes_have_no_figure_about_emotion() -> None:
-    (said,) = geometry_sentences(shared(), alpha=0.05, n_classes=2, n_pairs=1)
+    (said,) = sentences(shared(), n_classes=2)
     assert "a geometry needs three classes" in said
 
 
 def test_four_classes_of_three_models_cannot_show_that_the_same_classes_lie_alike() -> None:
-    said = geometry_sentences(shared(_p_match=3 / 24), alpha=0.05, n_classes=4, n_pairs=3)
-    assert "cannot be shown with 4 classes and 3 pairs of models: the smallest p is 3/24" in said[1]
+    said = sentences(shared(_p_match=3 / 24), n_pairs=3)
+    assert "cannot be shown with 4 classes and 3 pairs of models: the smallest p is 3/24" in said[2]
 
 
 @pytest.mark.parametrize(
