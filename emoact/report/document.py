@@ -118,7 +118,7 @@ class Figure:
     say: Callable[[str], str] = str
 
     def svg(self, labels: Sequence[str]) -> str:
-        """One `svg` element; every emotion among the labels keeps its colour."""
+        """One `svg` element; the emotions among the labels have the colours of every page."""
         # matplotlib takes most of a second to import, and the dashboard draws no such figure.
         from emoact.report.figures import to_svg
 

@@ -8,7 +8,7 @@ import threading
 import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,14 +19,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from emoact.report.figure_marks import DASHES, Drawing, categories, draw_panel
-from emoact.views.chart import Cells, Chart, Key, Line, Panel, Points
+from emoact.report.figure_marks import DASHES, Drawing, draw_panel
+from emoact.views.chart import Chart, Key, Line, Panel, Points
 
 _WIDTH, _PANEL_HEIGHT = 940.0, 240.0
 _LEFT, _RIGHT, _GAP = 66.0, 12.0, 62.0
 _TITLE, _BELOW, _LEGEND_LINE = 26.0, 50.0, 22.0
-_BAR = 74.0
-"""Space for the colour bar of a grid, in pixels."""
 _FONT = (
     "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue','Hiragino Sans','Yu Gothic',"
     "'Noto Sans CJK JP','Noto Sans JP',sans-serif"
@@ -45,16 +43,16 @@ def to_svg(
     *,
     name: str,
     title: str,
-    labels: Sequence[str] = (),
+    labels: Sequence[str],
     say: Callable[[str], str] = str,
 ) -> str:
     """The chart as one `svg` element without script, with a colour scheme for light and for dark.
 
     Text stays text. The same chart gives the same bytes. `name` is unique among the figures of a
     page: letters, digits and hyphens. `title` is the figure in one sentence, for readers who cannot
-    see it. Every emotion of `labels` and of the chart keeps its colour.
+    see it. The emotions among `labels` have the colours of every page.
     """
-    drawing = Drawing(chart, [*labels, *_labels_of(chart)], say)
+    drawing = Drawing(chart, labels, say)
     written = io.StringIO()
     with _LOCK, mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
         # Japanese is measured in a font that lacks it; the reader's own font shows it.
@@ -69,18 +67,6 @@ def to_svg(
     return _finished(written.getvalue(), drawing, name=name, title=title)
 
 
-def _labels_of(chart: Chart) -> Iterable[str]:
-    for panel in (panel for row in chart.rows for panel in row):
-        yield from panel.emotions
-        for mark in panel.marks:
-            for role in (getattr(mark, "colour", ""), getattr(mark, "symbol", "") or ""):
-                if role.startswith("emotion:"):
-                    yield role.removeprefix("emotion:")
-    for key in chart.key:
-        if key.colour.startswith("emotion:"):
-            yield key.colour.removeprefix("emotion:")
-
-
 def _figure(drawing: Drawing) -> Figure:
     chart = drawing.chart
     entries = [replace(key, name=drawing.say(key.name)) for key in _entries(chart)]
@@ -91,9 +77,8 @@ def _figure(drawing: Drawing) -> Figure:
     FigureCanvasSVG(figure)
     columns = max((len(row) for row in chart.rows), default=1)
     left = max([_LEFT, *(_names_width(panel) for row in chart.rows for panel in row)])
-    bar = _BAR if any(isinstance(m, Cells) for r in chart.rows for p in r for m in p.marks) else 0
     gap = 26.0 if chart.share_y else _GAP
-    width = (_WIDTH - left - _RIGHT - bar - gap * (columns - 1)) / columns
+    width = (_WIDTH - left - _RIGHT - gap * (columns - 1)) / columns
     top = legend_height
     for row, height in zip(chart.rows, heights, strict=True):
         drawn: list[Axes] = []
@@ -102,13 +87,11 @@ def _figure(drawing: Drawing) -> Figure:
             axes = figure.add_axes(
                 (x / _WIDTH, y / total, width / _WIDTH, height / total), label=f"{len(figure.axes)}"
             )
-            grid = draw_panel(panel, axes, drawing)
+            draw_panel(panel, axes, drawing)
             _title(panel, axes, drawing)
             drawn.append(axes)
             if column == 0 or panel.y.title != row[column - 1].y.title:
                 axes.set_ylabel(drawing.axis_title(panel.y), parse_math=False)
-            if grid is not None and column == len(row) - 1:
-                _colour_bar(figure, grid, axes, drawing, panel)
         if chart.share_y:
             _share(drawn)
         top += height + _TITLE + _BELOW
@@ -124,18 +107,8 @@ def _share(drawn: Sequence[Axes]) -> None:
         axes.tick_params(labelleft=axes is drawn[0])
 
 
-def _colour_bar(figure: Figure, grid: Any, axes: Axes, drawing: Drawing, panel: Panel) -> None:
-    title = next((mark.title for mark in panel.marks if isinstance(mark, Cells)), "")
-    place = axes.get_position()
-    own = figure.add_axes((place.x1 + 14 / _WIDTH, place.y0, 12 / _WIDTH, place.height))
-    bar = figure.colorbar(grid, cax=own)
-    bar.outline.set_visible(False)
-    bar.set_label(drawing.say(title), color=drawing.colour("muted"), fontsize=12, parse_math=False)
-    own.tick_params(color=drawing.colour("axis"), labelcolor=drawing.colour("muted"), labelsize=11)
-
-
 def _names_width(panel: Panel) -> float:
-    return 30 + max(map(_text_width, categories(panel, vertical=True)), default=0.0)
+    return 30 + max(map(_text_width, panel.y.ticks or panel.y.categories), default=0.0)
 
 
 def _title(panel: Panel, axes: Axes, drawing: Drawing) -> None:
@@ -249,10 +222,7 @@ def _finished(text: str, drawing: Drawing, *, name: str, title: str) -> str:
         elif element.tag != f"{{{_SVG}}}text":
             element.text = None
         if element.tag == f"{{{_SVG}}}g":
-            said = drawing.hovers.get(element.attrib.pop("id", ""), ())
-            marks = element.iter(f"{{{_SVG}}}use")
-            for mark, words in zip(marks, said, strict=False):
-                ET.SubElement(mark, f"{{{_SVG}}}title").text = _NOT_XML.sub("", words)
+            element.attrib.pop("id", None)
         if element.tag == f"{{{_SVG}}}defs":
             # Each use of a marker names its colours; those of the marker itself would hide them
             # from the rules for dark paper.

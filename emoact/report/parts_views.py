@@ -73,8 +73,8 @@ def _answer(sentences: Sequence[str]) -> list[Block]:
 
 
 def _drawn(shown: Shown, words: Words, *, caption: str, name: str) -> Figure | Table:
-    """The figure of a view; without one its table, the first rows where it is long."""
-    if shown.chart is not None:
+    """The figure of a view; without one for paper its table, the first rows where it is long."""
+    if shown.chart is not None and shown.chart.on_paper:
         return Figure(name=name, chart=shown.chart, caption=caption, say=words.term)
     rows = shown.table
     return Table(

@@ -232,6 +232,12 @@ class Chart:
         """True with a third axis; points in three dimensions cannot be selected."""
         return any(panel.z is not None for row in self.rows for panel in row)
 
+    @property
+    def on_paper(self) -> bool:
+        """True where a report draws it: grids of colours, boxes and cubes are for pages."""
+        marks = (mark for row in self.rows for panel in row for mark in panel.marks)
+        return not (self.solid or any(isinstance(mark, Cells | Box) for mark in marks))
+
 
 def wrapped(panels: Sequence[Panel], columns: int = COLUMNS) -> list[list[Panel]]:
     """The panels in rows of at most `columns`."""

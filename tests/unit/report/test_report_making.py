@@ -10,11 +10,13 @@ import pytest
 
 from emoact.errors import EmoactError, RequestError
 from emoact.numbers import significant
-from emoact.report.making import STEPS, make_report
+from emoact.report.making import STEPS, compose, make_report
 from emoact.report.material import gather
+from emoact.report.words import words_of
 from emoact.stats.norms.tables import layer_table
 from emoact.store.layout import ResultsRoot
 from emoact.store.summaries import unit_measures
+from emoact.views.chart import Line
 from tests.support import planted
 from tests.support.planted import SINK_LAYER, SINK_RATIO, plant_grid, plant_unit
 
@@ -117,14 +119,14 @@ def test_the_same_files_give_the_same_bytes_but_for_the_date(tmp_path: Path) -> 
 
 def test_what_is_drawn_are_the_medians_of_the_activations(tmp_path: Path) -> None:
     plant_unit(tmp_path, "gpt2", "anger")
-    text = made(tmp_path)
+    (figure,) = compose(gather(tmp_path), words_of("en"), made=NOW).figures
     unit = unit_measures(ResultsRoot(tmp_path), "gpt2", "anger")
-    for _, row in layer_table(unit, "resid_pre").iterrows():
-        if row["position"] == "content":
-            words = f"anger · layer {row['layer']} · {significant(row['median'])} ("
-            assert f"<title>{words}" in text
+    for panel, site in zip(figure.chart.rows[0], ("resid_pre", "mlp_out"), strict=True):
+        rows = layer_table(unit, site)
+        (line,) = (mark for mark in panel.marks if isinstance(mark, Line))
+        assert list(line.y) == rows[rows["position"] == "content"]["median"].tolist()
     sink = f"{significant(SINK_RATIO)} times the median residual stream norm at layer {SINK_LAYER}"
-    assert sink in shown(text)
+    assert sink in shown(made(tmp_path))
     assert f"最大{significant(SINK_RATIO)}倍です（層{SINK_LAYER}）" in shown(
         made(tmp_path, lang="ja")
     )
