@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from emoact import sites as known
 from emoact.host.client import Looked
 from emoact.positions import NORM_KINDS, NormKind
@@ -15,8 +17,9 @@ from emoact.stats.findings.activations import activation_findings
 from emoact.stats.findings.finding import ActivationFinding
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.store.summaries.measures import UnitMeasures
+from emoact.views.chart import Band, Dash, Line, of_emotion
 from emoact.views.text import folders_help, md
-from emoact.views.theme import emotion_order
+from emoact.views.theme import by_emotion, emotion_order
 from emoact.views.view import Choice, Control, Remark
 
 KIND_TITLES: Mapping[NormKind, str] = {"l2": "L2 norm", "l1": "L1 norm", "rms": "RMS"}
@@ -165,6 +168,40 @@ def same_width(units: Sequence[UnitMeasures]) -> tuple[list[UnitMeasures], list[
     if not others:
         return kept, []
     return kept, [Remark(f"Left out, as d_model is not {kept[0].d_model}: {', '.join(others)}.")]
+
+
+def curves(
+    rows: pd.DataFrame,
+    value: str,
+    band: Sequence[str] = (),
+    *,
+    data: Sequence[str],
+    hover: str,
+    dash: Dash = "solid",
+    legend: bool = True,
+) -> list[Band | Line]:
+    """A line over the layers for each emotion, in front of the bands between two columns."""
+    parts = by_emotion(rows)
+    bands = [
+        Band(x=own["layer"], low=own[band[0]], high=own[band[1]], colour=of_emotion(emotion))
+        for emotion, own in parts
+        if band
+    ]
+    lines = [
+        Line(
+            x=own["layer"],
+            y=own[value],
+            data=own[[*data]].to_numpy().tolist(),
+            colour=of_emotion(emotion),
+            symbol=of_emotion(emotion),
+            name=emotion,
+            dash=dash,
+            hover=hover,
+            legend=legend,
+        )
+        for emotion, own in parts
+    ]
+    return [*bands, *lines]
 
 
 def site_terms(choice: Choice) -> dict[str, str]:

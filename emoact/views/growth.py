@@ -7,13 +7,13 @@ import pandas as pd
 from emoact.models.registry import display_name
 from emoact.numbers import percent, significant
 from emoact.stats.norms.norm_tables import NormTable
-from emoact.views.activations import MODELS, Activations
-from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Mark, Panel, of_emotion
+from emoact.views.activations import MODELS, Activations, curves
+from emoact.views.chart import Axis, Chart, Level, Panel
 from emoact.views.text import md
-from emoact.views.theme import by_emotion, emotion_order
 from emoact.views.view import Choice, Shown, View
 
 _HEIGHT = 250
+_HOVER = "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})"
 
 
 def _wanted(choice: Choice) -> NormTable:
@@ -38,7 +38,7 @@ def _chart(rows: pd.DataFrame) -> Chart:
     models = list(dict.fromkeys(rows["model"]))
     panels = []
     for model in models:
-        own = by_emotion(rows[rows["model"] == model])
+        own = rows[rows["model"] == model]
         # The first step may be twenty times the others.
         factor = Axis(title="next norm / norm", scale="log", format=",.3~r")
         share = Axis(title="share of the step", format=",.3~r")
@@ -46,41 +46,20 @@ def _chart(rows: pd.DataFrame) -> Chart:
             ("growth", "Growth factor", 1.0, factor),
             ("mlp_share", "Share of the MLP in the step", 0.5, share),
         ):
-            marks: list[Mark] = [Level(at=at)]
-            for emotion, part in own:
-                marks += _marks(part, name, emotion)
+            ends = (f"{name}_q25", f"{name}_q75")
+            lines = curves(own, f"{name}_median", ends, data=ends, hover=_HOVER)
             panels.append(
                 [
                     Panel(
                         lead=display_name(model) if len(models) > 1 else title,
                         title=title if len(models) > 1 else "",
-                        marks=marks,
+                        marks=[Level(at=at), *lines],
                         x=Axis(title="layer", scale="layer"),
                         y=axis,
                     )
                 ]
             )
-    key = [
-        Key(name=emotion, kind="line", colour=of_emotion(emotion), symbol=of_emotion(emotion))
-        for emotion in emotion_order(rows["emotion"])
-    ]
-    return Chart(rows=panels, key=key, heights=[_HEIGHT] * len(panels))
-
-
-def _marks(rows: pd.DataFrame, name: str, emotion: str) -> list[Mark]:
-    low, high = rows[f"{name}_q25"], rows[f"{name}_q75"]
-    return [
-        Band(x=rows["layer"], low=low, high=high, colour=of_emotion(emotion)),
-        Line(
-            x=rows["layer"],
-            y=rows[f"{name}_median"],
-            colour=of_emotion(emotion),
-            symbol=of_emotion(emotion),
-            name=emotion,
-            data=[list(pair) for pair in zip(low, high, strict=True)],
-            hover="%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})",
-        ),
-    ]
+    return Chart(rows=panels, heights=[_HEIGHT] * len(panels))
 
 
 def answer(_source: Activations, choice: Choice, shown: Shown) -> list[str]:

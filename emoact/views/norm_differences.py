@@ -10,10 +10,9 @@ from emoact import sites as known
 from emoact.models.registry import display_name
 from emoact.numbers import percent, signed
 from emoact.stats.norms.difference import difference_table
-from emoact.views.activations import KIND_TITLES, MODELS, NORM, SITES, Activations
-from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel, of_emotion
+from emoact.views.activations import KIND_TITLES, MODELS, NORM, SITES, Activations, curves
+from emoact.views.chart import Axis, Band, Chart, Key, Level, Line, Panel
 from emoact.views.text import listed, md
-from emoact.views.theme import by_emotion
 from emoact.views.view import Choice, Shown, View
 
 _NEUTRAL = "neutral"
@@ -56,26 +55,10 @@ def chart(rows: pd.DataFrame) -> Chart:
 
 
 def _marks(rows: pd.DataFrame, site: str) -> list[Band | Level | Line]:
-    parts = by_emotion(rows)
-    bands = [
-        Band(x=own["layer"], low=own["low"], high=own["high"], colour=of_emotion(emotion))
-        for emotion, own in parts
-    ]
-    lines = [
-        Line(
-            x=own["layer"],
-            y=own["percent"],
-            colour=of_emotion(emotion),
-            symbol=of_emotion(emotion),
-            name=emotion,
-            dash=known.site(site).dash,
-            data=own[["low", "high"]].to_numpy().tolist(),
-            hover="%{y:+.3~r} % (95 % %{customdata[0]:+.3~r} to %{customdata[1]:+.3~r})",
-            legend=True,
-        )
-        for emotion, own in parts
-    ]
-    return [Level(at=0.0, colour="axis", dash="solid"), *bands, *lines]
+    hover = "%{y:+.3~r} % (95 % %{customdata[0]:+.3~r} to %{customdata[1]:+.3~r})"
+    ends, dash = ("low", "high"), known.site(site).dash
+    lines = curves(rows, "percent", ends, data=ends, dash=dash, hover=hover)
+    return [Level(at=0.0, colour="axis", dash="solid"), *lines]
 
 
 def show(source: Activations, choice: Choice) -> Shown:

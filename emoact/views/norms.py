@@ -26,15 +26,16 @@ from emoact.views.activations import (
     SCALE,
     SITES,
     Activations,
+    curves,
     findings,
     norm_terms,
 )
-from emoact.views.chart import Axis, Band, Chart, Dash, Line, Panel, of_emotion
+from emoact.views.chart import Axis, Band, Chart, Line, Panel
 from emoact.views.text import md, mono
-from emoact.views.theme import by_emotion
 from emoact.views.view import Caution, Choice, Control, Shown, View
 
 _CONTENT_HEIGHT, _FIRST_HEIGHT = 330, 190
+_DATA = ("q25", "q75", "n")
 _HOVER = (
     "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r}, "
     "%{customdata[2]} prompts)"
@@ -117,38 +118,18 @@ def chart(rows: pd.DataFrame, choice: Choice) -> Chart:
 
 
 def _content(rows: pd.DataFrame, site: str) -> list[Band | Line]:
-    parts = by_emotion(rows)
-    bands = [
-        Band(x=own["layer"], low=own["q25"], high=own["q75"], colour=of_emotion(emotion))
-        for emotion, own in parts
-    ]
     dash = known.site(site).dash
-    return [*bands, *(_line(own, emotion, dash, legend=True) for emotion, own in parts)]
+    return curves(rows, "median", ("q25", "q75"), data=_DATA, dash=dash, hover=_HOVER)
 
 
 def _first(rows: pd.DataFrame) -> list[Line]:
-    parts = by_emotion(rows)
     medians = rows.pivot(index="layer", columns="emotion", values="median")
-    lines = [_line(own, emotion, "dot") for emotion, own in parts]
-    if len(parts) > 1 and np.isclose(medians, medians.iloc[:, :1], rtol=1e-4).all():
+    drawn = curves(rows, "median", data=_DATA, dash="dot", hover=_HOVER, legend=False)
+    lines = [mark for mark in drawn if isinstance(mark, Line)]
+    if len(lines) > 1 and np.isclose(medians, medians.iloc[:, :1], rtol=1e-4).all():
         # After a BOS every prompt has the same position 0; four equal lines would hide three.
-        every = dataclasses.replace(lines[0], name="every emotion", colour="text", symbol="circle")
-        return [every]
+        return [dataclasses.replace(lines[0], name="every emotion", colour="text", symbol="circle")]
     return lines
-
-
-def _line(rows: pd.DataFrame, emotion: str, dash: Dash, *, legend: bool = False) -> Line:
-    return Line(
-        x=rows["layer"],
-        y=rows["median"],
-        data=rows[["q25", "q75", "n"]].to_numpy().tolist(),
-        colour=of_emotion(emotion),
-        symbol=of_emotion(emotion),
-        name=emotion,
-        dash=dash,
-        hover=_HOVER,
-        legend=legend,
-    )
 
 
 def answer(source: Activations, choice: Choice, _shown: Shown | None = None) -> list[str]:
