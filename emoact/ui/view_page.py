@@ -65,7 +65,6 @@ def show_views(page: str, source: Any, around: Surroundings) -> None:
     tabs = [view for view in views if view.tab]
     head = st.container()
     view = _pick_view(tabs)
-    _note_other_tabs(tabs, view, source)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         choice = _pick_all(view, source, {})
     links.show_ignored()
@@ -177,22 +176,6 @@ def _pick_view(tabs: Sequence[View[Any]]) -> View[Any]:
     view = next((view for view in tabs if view.name == name), tabs[0])
     st.caption(view.question)
     return view
-
-
-def _note_other_tabs(tabs: Sequence[View[Any]], view: View[Any], source: Any) -> None:
-    """Name unknown values of parameters that only another tab has."""
-    seen = {control.name for control in view.controls}
-    asked = {name: st.query_params.get_all(name) for name in st.query_params}
-    if not (set(asked) - seen) & {control.name for other in tabs for control in other.controls}:
-        return
-    for other in tabs:
-        choice = other.choice(source, asked)
-        for control in other.controls:
-            if control.name in choice and control.name not in seen:
-                seen.add(control.name)
-                if control.kind != "text":
-                    allowed = control.allowed(source, choice)
-                    links.note_ignored(control.name, [word(each) for each in allowed])
 
 
 def _pick_all(view: View[Any], source: Any, above: Choice) -> dict[str, Any]:
