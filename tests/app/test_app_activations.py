@@ -98,14 +98,6 @@ def test_a_file_that_was_written_again_is_read_again(results: Path) -> None:
     assert traces(app)[0]["y"] == pytest.approx([3 * value for value in before], rel=1e-4)
 
 
-def test_a_view_of_one_model_shows_the_first_chip_and_says_so(results: Path) -> None:
-    plant_grid(results, ["gpt2", "pythia-160m"], ["anger", "neutral"])
-    app = open_page("activations", view="heatmap", model=["pythia-160m", "gpt2"])
-    assert app.multiselect(key="model").value == ["pythia-160m", "gpt2"]
-    assert "one model at a time: pythia-160m, the first one chosen" in words(app)
-    assert set(app.dataframe[0].value["model"]) == {"pythia-160m"}
-
-
 def test_nothing_chosen_asks_for_a_choice(results: Path) -> None:
     plant_unit(results, "gpt2", "anger")
     app = open_page("activations")

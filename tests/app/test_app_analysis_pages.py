@@ -1,7 +1,5 @@
 import dataclasses
-import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -189,13 +187,6 @@ def test_random_weights_mark_the_page_and_the_image(saved: SavedAnalysis) -> Non
     assert "random weights, which say nothing about emotion: other" in caption(app)
 
 
-def test_a_copied_folder_is_as_fresh_as_its_original(saved: SavedAnalysis, results: Path) -> None:
-    # A copy has later times and the same content.
-    for each in saved.inputs:
-        os.utime(results / each.file, (time.time() + 3600, time.time() + 3600))
-    assert "since this analysis was made" not in words(open_page("directions"))
-
-
 def test_files_written_again_or_added_are_named(saved: SavedAnalysis, results: Path) -> None:
     assert "since this analysis was made" not in words(open_page("directions"))
     plant_scenarios(results, "gpt2", ["anger"], change=lambda rows, *_: rows.__imul__(2))
@@ -228,18 +219,6 @@ def test_choices_of_a_page_do_not_break_one_that_has_none_of_them(saved: SavedAn
         app.switch_page(f"pages/{page}.py").run()
         # Below the norms stands their difference to neutral.
         assert len(app.get("plotly_chart")) == (2 if page == "activations" else 1), page
-
-
-def test_a_caption_counts_the_draws_of_its_own_null(saved: SavedAnalysis) -> None:
-    shown = caption(open_page("across_models", measure="score_corr"))
-    assert f"prompts re-paired {FAST.n_pairings} times" in " ".join(shown.split("<br>"))
-    assert f"{FAST.n_permutations:,} permutations" not in shown
-
-
-def test_the_choice_of_another_view_is_not_called_wrong(saved: SavedAnalysis) -> None:
-    app = open_page("across_models", measure="raw_cos")
-    app.button_group(key="view").set_value("layer_map").run()
-    assert "in the address was ignored" not in words(app)
 
 
 def test_an_analysis_is_named_by_note_date_and_content(saved: SavedAnalysis, results: Path) -> None:

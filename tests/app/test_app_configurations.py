@@ -45,14 +45,6 @@ def analysis_of(results: Path, *models: str) -> SavedAnalysis:
     return next(each for each in found if each.models == models)
 
 
-def test_norms_draw_both_configurations_by_what_differs(results: Path) -> None:
-    app = open_page("activations", model=[PLAIN, OTHER])
-    titles = " ".join(a["text"] for a in figure(app)["layout"]["annotations"])
-    assert "GPT-2</b>" in titles
-    assert SHOWN in titles
-    assert set(app.dataframe[0].value["model"]) == {PLAIN, OTHER}
-
-
 @pytest.mark.parametrize("view", ["separation", "strength", "stability"])
 def test_a_second_configuration_is_drawn_beside_the_first(results: Path, view: str) -> None:
     saved = analysis_of(results, PLAIN, OTHER)

@@ -3,17 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from emoact.child import ask
 from emoact.jobs import launch
 from emoact.jobs.config import RunConfig
-from emoact.models import shape
 from emoact.schema import ChatFormat, Generation
 from emoact.store.reading import read_all
 from emoact.ui.run_details import settings_of
 from tests.app.conftest import ended
 from tests.support.byte_tokenizer import byte_tokenizer
 from tests.support.numpy_engine import stand_in_model
-from tests.support.packaged import write_gguf
 from tests.support.pages import boxes, click, open_page, words
 from tests.support.planted import plant_grid
 from tests.support.planted_runs import plant_run
@@ -254,17 +251,6 @@ def test_the_run_at_work_is_found_from_disk(results: Path) -> None:
     lock.close()
 
 
-def test_cancel_asks_the_worker_to_stop(results: Path) -> None:
-    lock = plant_run(results, "20260131-150000-run1", "running")
-    assert lock is not None
-    app = open_page("extract")
-    app.button(key="cancel-20260131-150000-run1").click().run()
-    assert (results / "runs/20260131-150000-run1/cancel").exists()
-    assert app.button(key="cancel-20260131-150000-run1").label == "Cancelling"
-    assert app.button(key="cancel-20260131-150000-run1").disabled
-    lock.close()
-
-
 def test_a_run_that_does_not_exist_is_ignored_with_a_note() -> None:
     app = open_page("extract", run="../../etc/passwd")
     assert "there is no such extraction" in words(app)
@@ -281,19 +267,3 @@ def test_settings_in_the_address_open_the_form_though_a_run_is_at_work(results: 
     assert app.query_params["run"] == "20260131-150000-run1"
     assert "running" in words(app)
     lock.close()
-
-
-def test_the_header_of_a_gguf_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[object, ...]] = []
-
-    def counted(*words: str) -> object:
-        asked.append(words)
-        return ask(*words)
-
-    monkeypatch.setattr(shape, "ask", counted)
-    app = open_page("extract", models=[str(write_gguf(tmp_path / "tiny.gguf"))])
-    assert "has to be converted first" in words(app)
-    for dtype in ("bfloat16", "float16"):
-        app.button_group(key="dtype").set_value(dtype).run()
-    assert not app.exception
-    assert len(asked) == 1

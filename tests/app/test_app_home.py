@@ -73,14 +73,6 @@ def test_a_run_at_work_is_shown_and_is_the_next_step(results: Path) -> None:
     lock.close()
 
 
-def test_with_files_on_disk_the_next_step_is_to_look(results: Path) -> None:
-    plant_unit(results, "gpt2", "anger")
-    app = open_page("home")
-    assert app.button[0].label == "Look at the activations"
-    app.button[0].click().run()
-    assert app.title[0].value == "Activations"
-
-
 def test_a_results_folder_that_was_made_is_offered_to_every_visitor(results: Path) -> None:
     plant_grid(results, ["gpt2"])
     app = open_page("home")

@@ -69,18 +69,6 @@ def test_of_very_many_prompts_the_first_are_shown(monkeypatch: pytest.MonkeyPatc
     assert found["emotion"].tolist() == ["neutral"] * 30
 
 
-def test_a_broken_file_is_refused_with_file_row_field_and_remedy() -> None:
-    app = upload(open_page("prompts"), "mine.csv", "text,emotion\nHello there.,joy\nAgain.,\n")
-    refusal = app.error[0].value
-    assert "mine\\.csv" in refusal
-    assert "line 3" in refusal
-    assert "emotion is empty" in refusal
-    assert "Next step" in refusal
-    # Must not happen: the folder that it was put in for a moment.
-    assert "emoact\\-import" not in refusal
-    assert not [button for button in app.button if button.label.startswith("Use ")]
-
-
 def test_whatever_is_uploaded_never_breaks_the_page() -> None:
     app = open_page("prompts")
     for name, data in (
@@ -172,8 +160,3 @@ def test_an_upload_has_the_limit_of_a_data_set() -> None:
     config = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())
     assert config["server"]["maxUploadSize"] * 1_000_000 == MAX_BYTES
     assert f"Limits of {config['server']['maxUploadSize']} MB" in (ROOT / "README.md").read_text()
-
-
-def test_a_file_of_one_class_is_not_called_usable() -> None:
-    app = upload(open_page("prompts"), "one.csv", "text,emotion\nHello there.,joy\nAgain.,joy\n")
-    assert "needs a second class" in app.warning[0].value

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emoact.jobs.progress import list_runs
 from emoact.report.making import make_report
-from tests.app.conftest import ended
 from tests.support.pages import open_page, words
 from tests.support.planted_runs import JOB, plant_job
 
@@ -15,29 +13,6 @@ def test_an_empty_folder_has_nothing_to_report_on() -> None:
     app = open_page("report")
     assert "There are no activations in" in app.markdown[0].value
     assert app.button(key="make").disabled
-
-
-def test_the_button_makes_a_report_in_a_run_of_its_own(planted: Path) -> None:
-    earlier = make_report(planted, out=planted / "reports" / "zzz-earlier.html").path
-    app = open_page("report", lang="ja")
-    assert app.selectbox(key="report").value == earlier.name
-    assert "4 files of `gpt2`" in app.markdown[0].value
-    app.button(key="make").click().run()
-    ended(planted)
-    (run,) = list_runs(planted)
-    assert (run.kind, run.state) == ("report", "finished")
-    app.run()
-    (report,) = (path for path in (planted / "reports").iterdir() if path != earlier)
-    # The new one is opened, whatever was open before.
-    assert app.selectbox(key="report").value == report.name
-    assert '<html lang="ja">' in report.read_text()
-    assert len(app.get("download_button")) == 1
-    assert len(app.get("iframe")) == 1
-
-
-def test_an_odd_language_in_the_address_is_ignored_with_a_note() -> None:
-    app = open_page("report", lang="fr")
-    assert "`lang=fr` in the address was ignored; allowed are en, ja" in words(app)
 
 
 def test_a_markdown_report_is_offered_with_its_figures(planted: Path) -> None:
@@ -55,19 +30,6 @@ def test_a_report_in_the_making_is_found_again_after_a_refresh(planted: Path) ->
     lock.close()
     app = open_page("report", run="never")
     assert "`run=never` in the address was ignored: there is no such report run" in words(app)
-
-
-def test_a_file_among_the_reports_is_shown_in_a_frame_that_may_do_nothing(planted: Path) -> None:
-    foreign = planted / "reports" / "foreign.html"
-    foreign.parent.mkdir()
-    foreign.write_text('</iframe><script>parent.hacked = 1</script>"><b>')
-    shown = open_page("report").get("iframe")[0].proto.srcdoc
-    assert shown.count("<iframe") == 1
-    assert '<iframe sandbox="" ' in shown
-    assert "default-src 'none'" in shown
-    # Must not happen: a tag of the file outside the value of the attribute.
-    assert "<script" not in shown
-    assert "<b>" not in shown
 
 
 @pytest.mark.parametrize("odd", ["link", "folder of links", "pipe", "name"])

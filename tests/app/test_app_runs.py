@@ -168,13 +168,6 @@ def test_rates_of_several_runs_are_drawn_over_time_with_their_table(results: Pat
         assert rates[column].isna().tolist() == [False, True], column
 
 
-def test_a_cancelled_run_says_what_is_computed_again(results: Path) -> None:
-    plant_run(results, ONE, "cancelled", done=1)
-    said = words(open_page("runs", run=ONE))
-    assert "1 of 4 files saved; the emotion that was under way is computed again on resume" in said
-    assert "done" not in said.partition("files saved")[0]
-
-
 def test_a_clock_never_draws_another_run(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     named: list[str] = []
     make = fragments._make_fragment_identity

@@ -10,7 +10,7 @@ from emoact.store.summaries.measures import UnitMeasures
 from emoact.views import catalogue
 from emoact.views.activations import Activations, token_label
 from emoact.views.heatmap import grid_chart
-from emoact.views.view import Shown, View
+from emoact.views.view import Shown
 from tests.support.measured import Arrays, gaussian_unit
 from tests.unit.views.conftest import draw
 
@@ -33,28 +33,6 @@ def shown(of: Activations, name: str, **asked: str | list[str]) -> tuple[Shown, 
 def drawn_of(found: Shown) -> Any:
     assert found.chart is not None
     return draw(found.chart)
-
-
-VIEWS = [
-    view
-    for view in catalogue.of_page("activations")
-    if not {"sentence", "direction"} & set(view.name.split("-"))
-]
-
-
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_every_view_shows_the_table_that_its_command_writes(view: View[Any]) -> None:
-    of = source()
-    choice = view.choice(of, {})
-    found = view.show(of, choice)
-    assert len(found.table)
-    assert view.question.endswith("?")
-    if view.command is not None:
-        command = view.command(of, choice)
-        assert command[0] == "norms"
-        assert command[-4:-2] == ["--results", "r"]
-    if found.chart is not None:
-        drawn_of(found)
 
 
 @pytest.mark.parametrize("log", [False, True])

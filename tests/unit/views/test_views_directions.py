@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 
 from emoact.measures import Measure
@@ -17,10 +15,6 @@ def tables(tables: Tables) -> Tables:
         name: table[table["model"] == "gpt2"] if "model" in table else table
         for name, table in tables.items()
     }
-
-
-def titles(drawn: Any) -> list[str]:
-    return [annotation.text for annotation in drawn.layout.annotations]
 
 
 @pytest.mark.parametrize("measure", labelled("strength"), ids=lambda each: each.name)
@@ -89,20 +83,3 @@ def test_every_two_emotions_are_drawn_with_their_interval(tables: Tables) -> Non
     for dot, row in zip(dots, table.itertuples(), strict=True):
         assert list(dot.y) == [f"{row.emotion_a} – {row.emotion_b}"]
         assert list(dot.x) == [row.balanced_accuracy]
-
-
-def test_a_panel_of_every_emotion_is_named_and_markup_in_names_is_not_read(tables: Tables) -> None:
-    table = tables["strength"].replace({"emotion": {"anger": "<b>joy</b>"}})
-    chart = strength.chart(strength.table(table, RELATIVE), RELATIVE)
-    first, second, *_ = titles(draw(chart))
-    assert first.endswith("<b>gratitude</b>  Residual stream")
-    assert second.endswith("<b>&lt;b&gt;joy&lt;/b&gt;</b>  Residual stream")
-
-
-def test_caption_and_badges_are_part_of_the_image_and_are_no_markup(tables: Tables) -> None:
-    chart = stability.chart(tables["stability"])
-    marked = draw(chart, caption="<b>What</b> it shows", badges=["mixed: <dtype>"])
-    text = titles(marked)[-1]
-    assert "mixed: &lt;dtype&gt;" in text
-    assert "&lt;b&gt;What&lt;/b&gt; it shows" in text
-    assert marked.layout.height > draw(chart).layout.height

@@ -87,13 +87,6 @@ def test_one_line_for_each_emotion_and_site_solid_for_the_stream_and_dashed_for_
     assert {trace.marker.symbol for trace in drawn} == {STYLES[name].symbol for name in EMOTIONS}
 
 
-def test_each_emotion_stands_in_the_legend_once() -> None:
-    drawn = norm_figure(rows(models=("gpt2", "pythia")), show_first=True)
-    assert [trace.name for trace in drawn.data if trace.showlegend] == list(EMOTIONS)
-    for name in EMOTIONS:
-        assert sum(trace.name == name for trace in lines(drawn)) == 4
-
-
 def test_position_zero_is_dotted_and_apart() -> None:
     drawn = norm_figure(rows(), show_first=True)
     dotted = [trace for trace in lines(drawn) if trace.line.dash == "dot"]
