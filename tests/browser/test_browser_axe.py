@@ -1,4 +1,4 @@
-"""axe finds nothing on any page, in either scheme."""
+"""axe finds nothing on any page, in either scheme, and no page is wider than its window."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,9 @@ PAGES = {
 _TRIES = 8
 
 
-def test_axe_finds_nothing_in_either_scheme(server: Server, visit: Callable[..., Visitor]) -> None:
+def test_axe_finds_nothing_in_either_scheme_and_every_page_fits_its_window(
+    server: Server, visit: Callable[..., Visitor]
+) -> None:
     plant_grid(server.results, ["gpt2"], n_samples=5)
     (server.results / "activations/gpt2/activations_joy.pkl").write_bytes(b"nonsense")
     error = RunError(message="the disk is full", remedy="Free some space.", exit_code=1)
@@ -57,13 +59,16 @@ def test_axe_finds_nothing_in_either_scheme(server: Server, visit: Callable[...,
     lock = plant_run(server.results, RUNNING, "running")
     assert lock is not None
     found = []
-    window = visit()
+    window = visit(width=800)
     for address, heading in PAGES.items():
         page = window.open(f"{server.url}/{address}")
         words = page.locator("[data-testid=stMain]").get_by_text(heading, exact=True).first
         expect(words).to_be_visible()
         words.click()
         window.settled()
+        # Must not happen: a page that has to be scrolled sideways.
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, address
         here = violations(page)
         page.emulate_media(color_scheme="dark")
         # Of what axe looks at, colours alone depend on the scheme; charts are drawn once more.

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,7 +14,7 @@ from tests.support.planted_analysis import plant_analysis
 from tests.support.planted_heads import plant_heads
 from tests.support.planted_runs import plant_run
 from tests.support.planted_scenarios import plant_scenarios
-from tests.support.server import Server, serving
+from tests.support.server import Server
 from tests.support.visitor import Visitor
 
 RUN = "20260131-150000-run1"
@@ -31,16 +31,6 @@ PAGES = [
     "Causes",
     "Report",
 ]
-
-
-@pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with files of two models and a run."""
-    folder = tmp_path_factory.mktemp("planted")
-    plant_grid(folder, ["gpt2", "smollm2-135m"], n_samples=10, n_layers=12)
-    plant_run(folder, "20260131-140500-aaaa", "finished", models=("smollm2-135m", "gpt2"))
-    with serving(folder, folder.parent / "planted-server.log") as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -176,19 +166,3 @@ def test_markup_does_nothing(server: Server, visit: Callable[..., Visitor], tmp_
         # Must not happen: any of it read as HTML.
         assert window.page.evaluate("window.hacked") is None
         expect(window.page.locator("img[src=x]")).to_have_count(0)
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 800), ("dark", 1280), ("light", 1920)])
-def test_pages_fit_their_window(
-    planted: Server, visit: Callable[..., Visitor], scheme: str, width: int
-) -> None:
-    window = visit(scheme, width)
-    for address in ("", "extract", "runs?run=20260131-140500-aaaa", "activations?first=true"):
-        page = window.open(f"{planted.url}/{address}")
-        name = re.split(r"[?]", address)[0] or "home"
-        if name == "activations":
-            expect(page.locator(".legendtext").first).to_be_visible()
-        window.shoot(f"planted-{name}-{scheme}-{width}")
-        # Must not happen: a page that has to be scrolled sideways.
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, name
