@@ -167,20 +167,22 @@ def _accuracies(pool: Pool, n: int) -> Section:
     note = (
         "Share of 95 % intervals of cross-validated balanced accuracy (logistic probe, median of "
         "four layers that share nine tenths of their noise, 30 dimensions, one of which tells the "
-        "classes) that hold its mean over the data sets of the row. Matched scenarios vary as much "
-        "as prompts."
+        "classes) that hold its mean over the data sets of the row. Scenarios vary as much as "
+        "prompts."
     )
     rows = list[tuple[Row, Row]]()
-    for code, (size, effect) in enumerate(probes.ACCURACIES):
-        found: list[Estimate] = pool(
-            partial(probes.accuracy_of, size, effect), _seeds(1100 + code, 2 * n)
-        )
+    for code, case in enumerate(probes.ACCURACIES):
+        found: list[Estimate] = pool(partial(probes.accuracy_of, case), _seeds(1100 + code, 2 * n))
         figures: Row = ()
         if found:
             mean = float(np.mean([each.truth for each in found]))
             held = [each.low <= mean <= each.high for each in found]
-            figures = (f"{100 * mean:.1f} %", f"{100 * np.mean(held):.1f} %", str(len(found)))
-        rows.append(((str(size), f"{effect:g}"), figures))
+            figures = (
+                f"{100 * mean:.1f} %",
+                share_covered(float(np.mean(held)), len(found)),
+                str(len(found)),
+            )
+        rows.append((_of_case(case), figures))
     names = ("scenarios", "effect", "mean accuracy", "covered", "intervals")
     return "Coverage of intervals of accuracy", note, names, rows
 
@@ -190,21 +192,28 @@ def _order(pool: Pool, n: int) -> Section:
         "Scores of implicit prompts by a probe whose threshold lies elsewhere: data sets in which "
         f"`p_order` is at most .05 (an error without an effect; {designs.PERMUTATIONS} "
         "relabellings), and share of intervals of `auroc` that hold the true one. Median of four "
-        "layers; effects in standard deviations of a prompt in its scenario."
+        "layers; effects in standard deviations of a prompt in its scenario. Where the true AUROC "
+        "leaves less than one scenario out of order, intervals are conservative."
     )
     rows = list[tuple[Row, Row]]()
-    for code, (size, effect) in enumerate(probes.ORDERS):
+    for code, case in enumerate(probes.ORDERS):
         found: list[tuple[bool, bool]] = pool(
-            partial(probes.order_said, size, effect), _seeds(1200 + code, 2 * n)
+            partial(probes.order_said, case), _seeds(1200 + code, 2 * n)
         )
         figures: Row = ()
         if found:
             said, held = zip(*found, strict=True)
-            count = f"{sum(said)} of {len(said)}" if effect else counted(said)
-            figures = (count, f"{100 * np.mean(held):.1f} %")
-        rows.append(((str(size), f"{effect:g}"), figures))
-    names = ("scenarios", "effect", "p_order ≤ .05", "AUROC covered")
+            count = f"{sum(said)} of {len(said)}" if case[2] else counted(said)
+            covered = share_covered(float(np.mean(held)), len(found))
+            figures = (f"{probes.true_auroc(case[2]):.3f}", count, covered)
+        rows.append((_of_case(case), figures))
+    names = ("scenarios", "effect", "true AUROC", "p_order ≤ .05", "AUROC covered")
     return "Order without a threshold", note, names, rows
+
+
+def _of_case(case: probes.Case) -> Row:
+    layout, size, effect = case
+    return (f"matched, {size}" if layout == "matched" else layout), f"{effect:g}"
 
 
 def _far(pool: Pool, n: int) -> Section:

@@ -14,12 +14,31 @@ from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.accuracy import measure_accuracies, median_over
 from emoact.stats.probes.order import order_of
 from emoact.stats.probes.probes import correctness, fold_splits, layer_decisions
-from scripts.calibration_designs import SETTINGS, WIDTH, Estimate, Seed, spread_of
+from scripts.calibration_designs import (
+    LAYOUTS,
+    SETTINGS,
+    WIDTH,
+    Estimate,
+    Seed,
+    design_with,
+    spread_of,
+)
 
-ACCURACIES = ((10, 0.0), (10, 2.5), (25, 0.0), (25, 2.0), (25, 4.0), (50, 2.0))
-"""Scenarios, and distance of the classes in standard deviations of a prompt in its scenario."""
+Case = tuple[str, int, float]
+"""Layout, scenarios if matched, and distance of the classes.
 
-ORDERS = ((12, 0.0), (12, 1.0), (12, 3.0), (25, 0.0), (25, 1.0), (25, 3.0))
+Distances are in standard deviations of a prompt in its scenario.
+"""
+
+ACCURACIES: tuple[Case, ...] = (
+    *((LAYOUTS[0], 10, effect) for effect in (0.0, 2.5)),
+    *((LAYOUTS[0], size, effect) for size in (25, 50) for effect in (0.0, 2.0, 4.0)),
+    *((layout, 0, effect) for layout in LAYOUTS[1:] for effect in (0.0, 2.0, 4.0)),
+)
+ORDERS: tuple[Case, ...] = (
+    *((LAYOUTS[0], size, effect) for size in (12, 25, 50) for effect in (0.0, 1.0, 3.0, 4.5)),
+    *((layout, 0, effect) for layout in LAYOUTS[1:] for effect in (0.0, 1.0, 3.0, 4.5)),
+)
 
 TAILS = (
     *("normal", "one class three times as wide", "5 % eight times as far", "t of 3 degrees"),
@@ -37,14 +56,15 @@ def pairs_of(n_scenarios: int) -> Design:
     return design_of(["a"] * n_scenarios + ["n"] * n_scenarios, names * 2)
 
 
-def accuracy_of(n_scenarios: int, effect: float, seed: Seed) -> Estimate:
+def accuracy_of(case: Case, seed: Seed) -> Estimate:
     """Cross-validated balanced accuracy of the median layer; the truth is its mean over data sets.
 
     Layers share nine tenths of their noise, and scenarios vary as much as prompts.
     """
-    rng, design = np.random.default_rng(seed), pairs_of(n_scenarios)
+    layout, size, effect = case
+    rng, design = np.random.default_rng(seed), design_with(layout, size, ("a",))
     labels = design.label_of == 0
-    scenarios = np.tile(rng.normal(size=(n_scenarios, 30)), (2, 1))
+    scenarios = rng.normal(size=(design.n_scenarios, 30))[design.scenario_of]
     shared = scenarios + rng.normal(size=(design.n_prompts, 30))
     shared[labels, 0] += effect
     splits = fold_splits(np.ones(design.n_prompts, dtype=bool), scenario_folds(design))
@@ -57,20 +77,27 @@ def accuracy_of(n_scenarios: int, effect: float, seed: Seed) -> Estimate:
     return Estimate(truth=found.balanced, low=low, high=high)
 
 
-def order_said(n_scenarios: int, effect: float, seed: Seed) -> tuple[bool, bool]:
+def order_said(case: Case, seed: Seed) -> tuple[bool, bool]:
     """True for a p_order of at most .05, and for an interval that holds the true AUROC.
 
     Scores of prompts of other scenarios than those of the probe: the threshold is nowhere.
     """
-    rng, design = np.random.default_rng(seed), pairs_of(n_scenarios)
+    layout, size, effect = case
+    rng, design = np.random.default_rng(seed), design_with(layout, size, ("a",))
     labels = design.label_of == 0
-    scenarios = np.tile(rng.normal(size=n_scenarios), 2)
+    scenarios = rng.normal(size=design.n_scenarios)[design.scenario_of]
     shared = scenarios + rng.normal(size=design.n_prompts) + effect * labels - 30
     scores = shared + 0.33 * rng.normal(size=(_LAYERS, design.n_prompts))
     settings = type(SETTINGS)(**{**vars(SETTINGS), "seed": int(rng.integers(2**31))})
     found = order_of(scores, labels, design, settings)
-    truth = float(norm.cdf(effect / np.sqrt(2 * (2 + 0.33**2))))
-    return bool(found.p <= SETTINGS.alpha), bool(found.interval[0] <= truth <= found.interval[1])
+    return bool(found.p <= SETTINGS.alpha), bool(
+        found.interval[0] <= true_auroc(effect) <= found.interval[1]
+    )
+
+
+def true_auroc(effect: float) -> float:
+    """AUROC of the scores of `order_said`."""
+    return float(norm.cdf(effect / np.sqrt(2 * (2 + 0.33**2))))
 
 
 def named_far(tail: str, spectrum: str, n_scenarios: int, seed: Seed) -> bool:

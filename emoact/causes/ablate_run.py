@@ -122,7 +122,7 @@ def _row(
     weights, *drawn = _weights(design, settings, np.concatenate([once, counts]))
     total = float(weights @ change)
     direct = float(weights @ np.array([new.direct for new in after]))
-    low, high = small_sample_interval(np.stack(drawn) @ change, design.n_scenarios, is_share=False)
+    low, high = small_sample_interval(np.stack(drawn) @ change, design.n_scenarios)
     said = np.array([new.log_prob - old.log_prob for old, new in pairs])
     lengths = np.array([text.n_scored for text in texts])
     odds = np.array([new.log_odds - old.log_odds for old, new in pairs])

@@ -214,7 +214,7 @@ def contributions(
     keep = bootstrap_counts(design, settings.n_bootstrap, seed=settings.seed)
     drawn = bootstrap_weights(design, keep, contrast) @ values
     few = fewest_scenarios(design, contrast)
-    low, high = small_sample_interval(drawn, few, is_share=False)
+    low, high = small_sample_interval(drawn, few)
     labels = relabellings(
         design, emotion, (settings.neutral,), settings.n_permutations, seed=settings.seed
     )
@@ -240,7 +240,7 @@ def _by_layer(
     groups = table.groupby(["component", "layer"])
     sums = groups["contrast"].sum().rename("sum").reset_index()
     places = [drawn[:, rows].sum(axis=1) for rows in groups.indices.values()]
-    low, high = small_sample_interval(np.stack(places, axis=1), n_scenarios, is_share=False)
+    low, high = small_sample_interval(np.stack(places, axis=1), n_scenarios)
     return sums.assign(low=low, high=high)
 
 

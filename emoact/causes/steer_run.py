@@ -285,10 +285,7 @@ class _Steering:
             with np.errstate(invalid="ignore"):
                 means.append((often @ sums.T) / (often @ self._lengths(label))[:, None])
         drawn = {"own": means[0], "delta": means[0] - means[1]}
-        return {
-            name: small_sample_interval(each, n_scenarios, is_share=False)
-            for name, each in drawn.items()
-        }
+        return {name: small_sample_interval(each, n_scenarios) for name, each in drawn.items()}
 
     def _chosen(self, label: str) -> list[int]:
         return [at for at, own in enumerate(self._class_of) if own == label]

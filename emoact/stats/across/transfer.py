@@ -94,6 +94,7 @@ class _Pair:
             balanced=shares,
             auroc=areas,
             n_scenarios=min(len(np.unique(self.scenarios[side])) for side in (labels, ~labels)),
+            n_prompts=(int(labels.sum()), int((~labels).sum())),
         )
 
     def _weights(self) -> Iterator[Float64[np.ndarray, "draw test"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.measures import Columns
-from emoact.stats.null.uncertainty import small_sample_interval
+from emoact.stats.null.uncertainty import share_interval, small_sample_interval
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,11 +22,23 @@ class Scores:
             that of the prompts, the others those of bootstrap draws of scenarios.
         auroc: Likewise.
         n_scenarios: Scenarios of the class that has fewer.
+        n_prompts: Prompts of either class.
     """
 
     balanced: Float64[np.ndarray, "draw layer"]
     auroc: Float64[np.ndarray, "draw layer"]
     n_scenarios: int
+    n_prompts: tuple[int, int]
+
+    @property
+    def balanced_interval(self) -> Float64[np.ndarray, "2 layer"]:
+        """95 % interval of the balanced accuracy of each layer."""
+        return share_interval(self.balanced, self.n_scenarios, sum(self.n_prompts))
+
+    @property
+    def auroc_interval(self) -> Float64[np.ndarray, "2 layer"]:
+        """95 % interval of the AUROC of each layer."""
+        return share_interval(self.auroc, self.n_scenarios, math.prod(self.n_prompts))
 
     def over(self, layers: Sequence[int]) -> Scores:
         """The median over some layers, in the prompts and in every draw."""
@@ -34,6 +47,7 @@ class Scores:
             balanced=np.median(self.balanced[:, chosen], axis=1, keepdims=True),
             auroc=np.median(self.auroc[:, chosen], axis=1, keepdims=True),
             n_scenarios=self.n_scenarios,
+            n_prompts=self.n_prompts,
         )
 
 
@@ -100,9 +114,7 @@ MEASURES = (
         "Mean over the two classes of the share of right decisions on the second data set, median "
         "over the layers",
         lambda tested: tested.scores.balanced[0, 0],
-        ends=lambda tested: small_sample_interval(
-            tested.scores.balanced[1:, 0], tested.scores.n_scenarios
-        ),
+        ends=lambda tested: tested.scores.balanced_interval[:, 0],
         of=f"its 95 % bootstrap interval {_OVER}",
         stem="balanced",
         label="balanced accuracy",
@@ -120,9 +132,7 @@ MEASURES = (
         "Probability that a prompt of the emotion scores above a neutral one, median over the "
         "layers",
         lambda tested: tested.scores.auroc[0, 0],
-        ends=lambda tested: small_sample_interval(
-            tested.scores.auroc[1:, 0], tested.scores.n_scenarios
-        ),
+        ends=lambda tested: tested.scores.auroc_interval[:, 0],
         of=f"the 95 % bootstrap interval of auroc {_OVER}",
         label="AUROC",
         chance=0.5,
@@ -138,7 +148,7 @@ MEASURES = (
         "Balanced accuracy minus that of the baseline; blank for baselines",
         lambda tested: _difference(tested)[0],
         ends=lambda tested: small_sample_interval(
-            _difference(tested)[1:], tested.scores.n_scenarios, is_share=False
+            _difference(tested)[1:], tested.scores.n_scenarios
         ),
         of="the paired 95 % bootstrap interval of difference",
         chance=0.0,
@@ -185,12 +195,12 @@ MEASURES = (
         "balanced_low",
         "balanced_high",
         f"the 95 % bootstrap interval of balanced_accuracy {_OVER}",
-        lambda scores: small_sample_interval(scores.balanced[1:], scores.n_scenarios),
+        lambda scores: scores.balanced_interval,
     ),
     *_layers.ends(
         "auroc_low",
         "auroc_high",
         f"the 95 % bootstrap interval of auroc {_OVER}",
-        lambda scores: small_sample_interval(scores.auroc[1:], scores.n_scenarios),
+        lambda scores: scores.auroc_interval,
     ),
 )

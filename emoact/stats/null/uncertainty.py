@@ -49,7 +49,7 @@ def percentile_interval(
 
 
 def small_sample_interval(
-    draws: Float[np.ndarray, "draw *rest"], n: int, *, is_share: bool = True
+    draws: Float[np.ndarray, "draw *rest"], n: int
 ) -> Float64[np.ndarray, "2 *rest"]:
     """Percentile interval with the width that few scenarios need.
 
@@ -59,7 +59,6 @@ def small_sample_interval(
     Args:
         draws: Values of the bootstrap draws.
         n: Scenarios.
-        is_share: The values are shares of right decisions, and no differences of them.
 
     Source: Hesterberg 2015.
     """
@@ -68,65 +67,57 @@ def small_sample_interval(
     if n < 2:
         return np.full((2, *draws.shape[1:]), np.nan)
     level = norm.cdf(t.ppf(0.025, n - 1) * np.sqrt(n / (n - 1)))
-    interval = percentile_interval(draws, float(level))
-    return share_interval(interval, n) if is_share else interval
+    return percentile_interval(draws, float(level))
 
 
 def share_interval(
-    interval: Float[np.ndarray, "2 *rest"], n: int | Int[np.ndarray, "*rest"]
-) -> Float64[np.ndarray, "2 *rest"]:
-    """An interval of a share that reaches at least to the exact ends of n right or wrong scenarios.
-
-    Draws that are all right have no width: the lower end is then the share that gives n right
-    scenarios in 2.5 % of data sets. No result that is worse may have a higher one. The upper end
-    likewise.
-
-    Source: Clopper & Pearson 1934.
-    """
-    low, high = interval
-    rare = 0.025 ** (1 / np.maximum(n, 1))
-    return np.stack([np.minimum(low, rare), np.maximum(high, 1 - rare)])
-
-
-def design_interval(
-    values: Float[np.ndarray, " row"],
-    drawn: Float[np.ndarray, "draw row"],
-    n: Int[np.ndarray, " row"],
-    n_scenarios: Int[np.ndarray, " row"],
+    drawn: Float[np.ndarray, "draw *rest"],
+    n_scenarios: int | Int[np.ndarray, "*rest"],
+    counted: int | Int[np.ndarray, "*rest"],
     *,
-    cross_validated: Bool[np.ndarray, " row"],
-) -> Float64[np.ndarray, "2 row"]:
-    """95 % interval of shares of right decisions, lower and upper ends.
+    enlarged: float | Float[np.ndarray, "*rest"] = 1.0,
+) -> Float64[np.ndarray, "2 *rest"]:
+    """95 % interval of shares of right decisions, or of pairs of prompts in order.
 
-    The exact interval of the number of prompts that would have the variance of the bootstrap, fewer
-    by the factor of t for few scenarios. In cross-validation a scenario is tested and trains the
-    others, so that a bootstrap with fixed decisions has two thirds of the variance at the effects
-    that were planted. The variance is at least that of one prompt that is right for one side only.
-    Where all decisions are right, or all wrong, the scenarios are the number.
+    Both shares from which this one is t standard errors away, their variances being to its own as
+    those of binomials are. Where less than half a scenario is wrong there is no variance to
+    measure: the upper end is 1, which no share exceeds, and the lower one the share that leaves no
+    scenario wrong in 5 % of data sets. No result that is worse has a higher one. Where less than
+    half a scenario is right, the reverse.
 
-    Source: Korn & Graubard 1998; Clopper & Pearson 1934; Agresti & Min 2005.
+    Args:
+        drawn: Shares in the data, and in every bootstrap draw of scenarios.
+        n_scenarios: Scenarios.
+        counted: Decisions or pairs; the variance is at least that of one that is right for one
+            class only (Agresti & Min 2005).
+        enlarged: Variance of the shares over that of the draws.
+
+    Source: Wilson 1927; Clopper & Pearson 1934.
     """
-    from scipy.stats import beta, norm, t
+    from scipy.stats import t
 
-    finite = np.isfinite(drawn)
-    known = np.isfinite(values) & (finite.sum(axis=0) > 1) & (n_scenarios > 1)
-    share, k = values[known], n_scenarios[known]
-    variance = np.nanvar(np.where(finite, drawn, np.nan)[:, known], axis=0)
-    variance = np.maximum(
-        variance * np.where(cross_validated[known], _FOLDS_SHARE, 1), n[known] ** -2.0
-    )
-    few = (norm.ppf(0.975) / t.ppf(0.975, k - 1)) ** 2
-    number = np.where((share > 0) & (share < 1), few * share * (1 - share) / variance, k)
-    right, wrong = share * number, number - share * number
-    ends = np.full((2, len(values)), np.nan)
-    with np.errstate(invalid="ignore"):
-        ends[0, known] = np.where(share > 0, beta.ppf(0.025, right, wrong + 1), 0)
-        ends[1, known] = np.where(share < 1, beta.ppf(0.975, right + 1, wrong), 1)
-    return ends
+    share, draws = drawn[0], drawn[1:]
+    known = np.isfinite(share) & (np.isfinite(draws).sum(axis=0) > 1) & np.greater(n_scenarios, 1)
+    n = np.where(known, n_scenarios, np.nan)
+    variance = np.nanvar(np.where(known, draws, 0.0), axis=0) * enlarged
+    # Of squares of standard errors, t of them.
+    reach = t.ppf(0.975, n - 1) ** 2 * np.maximum(variance, np.maximum(counted, 1.0) ** -2)
+    binomial = share * (1 - share)
+    middle = share * binomial + reach / 2
+    half = np.sqrt(reach * (binomial**2 + reach / 4))
+    low, high = (middle - half) / (binomial + reach), (middle + half) / (binomial + reach)
+    rare = np.where(n < _FEW, 0.025, 0.05) ** (1 / n)
+    all_right, all_wrong = n * (1 - share) < _HALF, n * share < _HALF
+    low = np.where(all_right, rare, np.where(all_wrong, 0.0, np.minimum(low, rare)))
+    high = np.where(all_wrong, 1 - rare, np.where(all_right, 1.0, np.maximum(high, 1 - rare)))
+    return np.stack([low, high])
 
 
-_FOLDS_SHARE = 1.5
-"""Variance of a cross-validated share, over that of a bootstrap of its decisions."""
+_FEW = 6
+"""Scenarios of which fewer are all right or all wrong by chance in more than 5 %."""
+
+_HALF = 0.5 - 1e-9
+"""Scenarios of which fewer cannot be told from none."""
 
 
 def finite_mean(values: Float[np.ndarray, "draw *rest"]) -> Float64[np.ndarray, "*rest"]:

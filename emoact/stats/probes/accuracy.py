@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
-from emoact.stats.null.uncertainty import design_interval
+from emoact.stats.null.uncertainty import share_interval
 from emoact.stats.room import set_down
 from emoact.stats.vectors import BLOCK_NUMBERS
 
@@ -45,6 +45,10 @@ POWER = 0.8
 ASKED_GAIN = 0.1
 """Gain for which the necessary number of scenarios is given: 10 points."""
 
+FOLDS_SHARE = 1.6
+"""Variance of a cross-validated share, in which a scenario also trains the probes of others, over
+that of a bootstrap of its decisions."""
+
 _DRAWS_AT_ONCE = 64
 """Draws of scenarios that are multiplied at once."""
 
@@ -55,7 +59,7 @@ class Accuracies:
 
     Attributes:
         accuracy: Share of right decisions; NaN where nothing was decided.
-        accuracy_interval: Its 95 % interval, of `design_interval`, lower and upper end.
+        accuracy_interval: Its 95 % interval, of `share_interval`, lower and upper end.
         balanced: Mean over the two classes of the share of right decisions.
         balanced_interval: Its interval.
         drawn: Accuracy and balanced accuracy of every bootstrap draw.
@@ -115,8 +119,9 @@ def measure_accuracies(
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
     n_scenarios = np.array([np.count_nonzero(scenarios @ row) for row in decided])
     n_decided, crossed = decided.sum(axis=1), np.broadcast_to(cross_validated, len(correct))
+    enlarged = np.where(crossed, FOLDS_SHARE, 1.0)
     intervals = [
-        design_interval(each[0], each[1:], n_decided, n_scenarios, cross_validated=crossed)
+        share_interval(each, n_scenarios, n_decided, enlarged=enlarged)
         for each in (plain, balanced)
     ]
     return Accuracies(
@@ -146,7 +151,7 @@ class Median:
     """Balanced accuracy of a classifier as the median over its layers.
 
     Attributes:
-        balanced_interval: Its 95 % interval, of `design_interval`, lower and upper end.
+        balanced_interval: Its 95 % interval, of `share_interval`, lower and upper end.
         accuracy: Median share of right decisions.
         accuracy_interval: Its interval.
     """
@@ -174,12 +179,11 @@ def median_over(accuracies: Accuracies) -> Median:
     plain, drawn = np.median(accuracies.drawn, axis=2)
     values = np.array([np.median(accuracies.accuracy), np.median(accuracies.balanced)])
     n, n_scenarios = (int(each.max(initial=0)) for each in (accuracies.n, accuracies.n_scenarios))
-    (least, low), (most, high) = design_interval(
-        values,
-        np.column_stack([plain, drawn]),
-        np.full(2, n),
-        np.full(2, n_scenarios),
-        cross_validated=np.full(2, accuracies.cross_validated.all()),
+    (least, low), (most, high) = share_interval(
+        np.vstack([values, np.column_stack([plain, drawn])]),
+        n_scenarios,
+        n,
+        enlarged=FOLDS_SHARE if accuracies.cross_validated.all() else 1.0,
     )
     return Median(
         balanced=float(values[1]),

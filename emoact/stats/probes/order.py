@@ -12,7 +12,7 @@ from emoact.measures import Columns, Measure
 from emoact.stats.design import Design
 from emoact.stats.null.permutation import permutation_p
 from emoact.stats.null.relabelling import relabellings
-from emoact.stats.null.uncertainty import bootstrap_counts, small_sample_interval
+from emoact.stats.null.uncertainty import bootstrap_counts, share_interval
 from emoact.stats.rank import auroc
 from emoact.stats.settings import AnalysisSettings
 
@@ -65,17 +65,17 @@ def order_of(
         weights = often[at : at + size, own.scenario_of].astype(np.float64)
         drawn[at : at + size] = np.median([auroc(each, labels, weights) for each in scores], axis=0)
     n_units = min(len(np.unique(own.scenario_of[side])) for side in (labels, ~labels))
-    low, high = small_sample_interval(drawn[1:], n_units)
+    n, n_others = int(labels.sum()), int((~labels).sum())
+    low, high = share_interval(drawn, n_units, n * n_others)
 
     emotion = own.labels[own.label_of[labels][0]]
     reference = [label for label in own.labels if label != emotion]
     draws = relabellings(own, emotion, reference, settings.n_permutations, seed=settings.seed)
     ranks = rankdata(scores, axis=1).T
-    n, least = labels.sum(), labels.sum() * (labels.sum() + 1) / 2
     sums = np.concatenate(
         [draws[at : at + size].astype(np.float64) @ ranks for at in range(0, len(draws), size)]
     )
-    values = np.median((sums - least) / (n * (len(labels) - n)), axis=1)
+    values = np.median((sums - n * (n + 1) / 2) / (n * n_others), axis=1)
     return Order(
         auroc=float(drawn[0]),
         interval=(float(low), float(high)),

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import beta, norm, t, ttest_1samp
+from scipy.stats import t, ttest_1samp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +16,7 @@ from emoact.stats.directions.contrast import make_contrast
 from emoact.stats.null.splits import scenario_folds
 from emoact.stats.null.uncertainty import bootstrap_counts
 from emoact.stats.probes.accuracy import (
+    FOLDS_SHARE,
     MARGIN,
     Comparison,
     Median,
@@ -325,13 +326,10 @@ def test_accuracies_and_intervals_are_those_of_scikit_learn_and_of_a_bootstrap_b
         rows = rows[decided[rows]]
         values.append(balanced_accuracy_score(IS_A[rows], said[rows]))
     np.testing.assert_allclose(found.drawn[1, :, 0], values)
-    # The exact interval of the number of prompts with one and a half times this variance.
-    few = (norm.ppf(0.975) / t.ppf(0.975, N - 1)) ** 2
-    number = few * expected * (1 - expected) / (1.5 * np.var(values))
-    ends = [beta(expected * number + up, (1 - expected) * number + 1 - up) for up in (0, 1)]
-    np.testing.assert_allclose(
-        found.balanced_interval[:, 0], [e.ppf(q) for e, q in zip(ends, (0.025, 0.975), strict=True)]
-    )
+    # Shares from which this one is t standard errors away.
+    ends = found.balanced_interval[:, 0]
+    se = np.sqrt(FOLDS_SHARE * np.var(values) * ends * (1 - ends) / (expected * (1 - expected)))
+    np.testing.assert_allclose((expected - ends) / se, t.ppf([0.975, 0.025], N - 1))
     assert (found.n[0], found.n_scenarios[0]) == (2 * N - 7, N)
 
 

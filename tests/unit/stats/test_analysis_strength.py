@@ -15,6 +15,7 @@ from emoact.stats.null.uncertainty import (
     freedom_of,
     jackknife_se,
     percentile_interval,
+    share_interval,
     sides_of,
     small_sample_interval,
 )
@@ -25,6 +26,7 @@ from emoact.stats.products import (
     share_vectors,
     signed_root,
 )
+from emoact.stats.rank import auroc
 from emoact.stats.vectors import centre
 from tests.support.split_estimates import split_strength
 
@@ -166,14 +168,37 @@ def test_percentile_interval_leaves_nan_draws_out() -> None:
 
 @pytest.mark.parametrize("n", [6, 30])
 def test_share_that_is_always_right_has_the_exact_lower_end(n: int) -> None:
-    low, high = small_sample_interval(np.ones((200, 1)), n)[:, 0]
-    exact = stats.binomtest(n, n).proportion_ci(method="exact")
+    low, high = share_interval(np.ones(200), n, 2 * n)
+    exact = stats.binomtest(n, n, alternative="greater").proportion_ci(method="exact")
     assert (low, high) == (pytest.approx(exact.low), exact.high)
-    none = small_sample_interval(np.zeros((200, 1)), n)[:, 0]
-    assert none[1] == pytest.approx(1 - exact.low)
+    none = share_interval(np.zeros(200), n, 2 * n)
+    assert none == pytest.approx([0, 1 - exact.low])
+    # Less than half a scenario wrong is no better than none.
+    once_wrong = share_interval(1 - np.arange(200) % 3 / 3 / n, n, 2 * n)
+    assert once_wrong == pytest.approx([low, high])
     # A worse result has no higher lower end.
-    once_wrong = small_sample_interval(np.where(np.arange(200) % 3, 1.0, 0.99)[:, None], n)
-    assert once_wrong[0, 0] <= low
+    assert share_interval(np.append(1 - 1 / n, np.ones(200)), n, 2 * n)[0] <= low
+
+
+def test_shares_that_never_vary_have_an_interval() -> None:
+    low, high = share_interval(np.full(200, 0.5), 10, 20)
+    assert 0.38 < low < 0.4
+    assert high == pytest.approx(1 - low)
+    assert np.isnan(share_interval(np.full((3, 2), np.nan), np.zeros(2, int), 0)).all()
+    assert np.isnan(share_interval(np.full(3, 0.5), 1, 2)).all()
+
+
+@pytest.mark.parametrize("n", [12, 25, 50])
+@pytest.mark.parametrize("effect", [0.0, 2.2])
+def test_intervals_of_an_auroc_hold_it_in_95_percent_of_data_sets(n: int, effect: float) -> None:
+    rng, is_emotion = np.random.default_rng(1), np.arange(2 * n) < n
+    design = design_of(["a"] * n + ["n"] * n, [str(i) for i in range(n)] * 2)
+    draws = np.vstack([np.ones((1, n)), bootstrap_counts(design, 200)])[:, design.scenario_of]
+    scores = rng.normal(size=(400, 2 * n)) + effect * is_emotion
+    drawn = np.stack([auroc(each, is_emotion, draws) for each in scores], axis=1)
+    low, high = share_interval(drawn, n, n**2)
+    truth = stats.norm.cdf(effect / np.sqrt(2))
+    assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
 
 
 def test_interval_of_few_scenarios_covers_the_mean_as_often_as_that_of_t() -> None:
