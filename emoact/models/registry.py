@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote, unquote
 
 from emoact.models.source import ModelShape, Terms
 
@@ -244,30 +245,20 @@ def find_spec(name: str) -> ModelSpec | None:
 
 
 _CONTENT = ("local~", "gguf~")
-_PLAIN = re.compile(r"[A-Za-z0-9._-]")
 
 
 def _escape(text: str, *, slash: str) -> str:
-    escaped = []
-    for position, character in enumerate(text):
-        # Two would look like the label of a configuration.
-        if character == "/" and slash and text[position - 1 : position] != "/":
-            escaped.append(slash)
-        # At the start, a dot hides a folder and a dash looks like an option; a final dot gets lost.
-        elif _PLAIN.match(character) and not (character in ".-" and position in (0, len(text) - 1)):
-            escaped.append(character)
-        else:
-            escaped.extend(f"={byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
-    return "".join(escaped)
+    """The text with `=XX` for the bytes of all but `A-Za-z0-9._-`, and with these for slashes."""
+    quoted = quote(text, safe="/" if slash else "", errors="surrogatepass").replace("~", "%7E")
+    # Two slashes would look like the label of a configuration. At the start, a dot hides a folder
+    # and a dash looks like an option; a final dot gets lost.
+    odd = re.sub(r"(?<=/)/|^[.-]|[.-]\Z", lambda match: f"%{ord(match[0]):02X}", quoted)
+    return odd.replace("%", "=").replace("/", slash)
 
 
 def _unescape(text: str) -> str:
-    raw = re.sub(
-        rb"=([0-9A-F]{2})",
-        lambda match: bytes([int(match.group(1), 16)]),
-        text.replace("~", "/").encode(),
-    )
-    return raw.decode("utf-8", "surrogatepass")
+    """The inverse; of a folder that has another origin, something that can be shown."""
+    return unquote(text.replace("~", "/").replace("=", "%"))
 
 
 def hub_folder(hub_id: str, revision: str | None = None) -> str:

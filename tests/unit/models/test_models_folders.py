@@ -87,6 +87,9 @@ def test_local_models_take_no_other_name(kind: Literal["local", "gguf"], name: s
         ("EleutherAI~pythia-70m@main", "pythia-70m"),
         ("EleutherAI~pythia-70m@step1000", "pythia-70m (step1000)"),
         ("by hand", "by hand"),
+        # Of a stranger: bytes that are no text.
+        ("lab~x=FF@main", "x\ufffd"),
+        ("local~=ED=A0=80~0123456789ab", "\ufffd\ufffd\ufffd (0123)"),
         ("smollm2-135m~~no-bos", "SmolLM2 135M (Q4_1) · no BOS"),
         ("EleutherAI~pythia-70m@main~~chat-bfloat16", "pythia-70m · chat bfloat16"),
     ],
