@@ -203,7 +203,7 @@ def _store(arguments: argparse.Namespace) -> str:
     return protocol.PooledStore.name
 
 
-def _request_of(arguments: argparse.Namespace, *, shard: str | None) -> ExtractRequest:
+def request_of(arguments: argparse.Namespace, *, shard: str | None) -> ExtractRequest:
     """The request of a command line.
 
     Raises:
@@ -240,7 +240,7 @@ def _extract(arguments: argparse.Namespace) -> int:
     from emoact.jobs.launch import start
     from emoact.jobs.shards import start_shard
 
-    config = _prepared(_request_of(arguments, shard=arguments.shard))
+    config = _prepared(request_of(arguments, shard=arguments.shard))
     for note in config.dataset.notes:
         say(note)
     _say_estimate(config)
@@ -308,7 +308,7 @@ def _say_estimate(config: RunConfig) -> None:
 
 
 def _slurm(arguments: argparse.Namespace) -> int:
-    request = _request_of(arguments, shard=f"1/{arguments.shards}")
+    request = request_of(arguments, shard=f"1/{arguments.shards}")
     config = _prepared(request)
     text = _script(arguments, config)
     if arguments.out is not None:

@@ -78,7 +78,7 @@ def _contextless(
     unit, start = controls.unit, controls.unit.content[0][0]
     lone = lone_tokens(unit.tokens, unit.content)
     row_of = {int(ids[-1]): row for row, ids in enumerate(lone)}
-    alone = {name: _room(len(lone), shape) for name, shape in controls.shapes.items()}
+    alone = _empty(controls, len(lone))
     before: dict[SiteName, np.ndarray] = {}
 
     def take(sample: int, rows: Rows) -> None:
@@ -151,12 +151,11 @@ def _pool(
     return first
 
 
-def _empty(controls: UnitControls) -> dict[SiteName, Pooled]:
-    return {name: _room(shape[0], shape) for name, shape in controls.shapes.items()}
-
-
-def _room(n: int, shape: tuple[int, int, int]) -> Pooled:
-    return np.empty((n, *shape[1:]), dtype=np.float32)
+def _empty(controls: UnitControls, n: int | None = None) -> dict[SiteName, Pooled]:
+    return {
+        name: np.empty((n or n_prompts, *rest), dtype=np.float32)
+        for name, (n_prompts, *rest) in controls.shapes.items()
+    }
 
 
 def _tokenised(ids: np.ndarray, content_start: int) -> Tokenised:

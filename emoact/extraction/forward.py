@@ -59,16 +59,8 @@ class HookReader:
         # The base model leaves out the unembedding, a third of the work at a vocabulary of 50,000.
         self._body = getattr(bridge.original_model, "base_model", bridge.original_model)
 
-    def run(self, one_pass: Pass, put: Put) -> None:
-        """Compute one pass.
-
-        Raises:
-            EmoactError: A hook did not fire, or an activation is not finite in half precision.
-        """
-        self.run_all([one_pass], put, lambda _: None)
-
     @torch.inference_mode()
-    def run_all(self, passes: Iterable[Pass], put: Put, on_done: OnDone) -> None:
+    def run_all(self, passes: Iterable[Pass], put: Put, on_done: OnDone = lambda _: None) -> None:
         """Compute passes one after the other; `on_done` is called after each and may raise to stop.
 
         Raises:

@@ -298,7 +298,7 @@ def _compare(
             worst = float("inf") if np.isnan(difference) else max(worst, difference)
 
     began = time.perf_counter()
-    reader.run(one_pass, compare)
+    reader.run_all([one_pass], compare)
     seconds = time.perf_counter() - began
     if size > _KEPT_BYTES:
         return worst, None

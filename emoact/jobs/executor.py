@@ -71,7 +71,8 @@ class Executor(Choosable, Protocol):
         """State of the run's lock, which is held as long as the work goes on.
 
         Raises:
-            RequestError: It cannot be read.
+            OSError: It cannot be read.
+            RequestError: The same, in words.
         """
 
     def cancel(self, directory: RunDirectory, *, attempt: int, is_over: Callable[[], bool]) -> None:

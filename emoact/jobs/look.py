@@ -91,6 +91,8 @@ def _look_once(directory: RunDirectory) -> Look:
     try:
         # Before the status: a worker that is found gone has written its last status by then.
         lock = executor.watch(directory)
+    except OSError as error:
+        problems.append(f"lock ({error.strerror})")
     except RequestError as error:
         problems.append(error.message)
     status, refused = _status(directory, _mark(directory.status_path))

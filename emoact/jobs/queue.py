@@ -17,6 +17,7 @@ from emoact.errors import EmoactError, RequestError, as_request_error
 from emoact.jobs.config import Shard
 from emoact.jobs.directory import RunDirectory
 from emoact.jobs.lock import LockReading, QueueNote, RunLock, read_lock
+from emoact.models.effort import wanted
 from emoact.store.atomic import lock_held, write_error
 from emoact.store.layout import is_id
 
@@ -31,12 +32,7 @@ def worker_slots() -> int:
     Raises:
         RequestError: It is set to something else than a whole number from 1 to 64.
     """
-    text = os.environ.get("EMOACT_WORKERS", "").strip() or "1"
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 64:
-        raise RequestError(
-            f"EMOACT_WORKERS is {text[:40]!r}; a whole number from 1 to 64 is allowed"
-        )
-    return int(text)
+    return wanted("EMOACT_WORKERS", most=64) or 1
 
 
 @contextlib.contextmanager

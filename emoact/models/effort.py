@@ -11,18 +11,21 @@ THREADS = "EMOACT_THREADS"
 WIDTH = "EMOACT_PASS_TOKENS"
 
 
-def wanted(name: str, environment: Mapping[str, str] = os.environ) -> int | None:
-    """Number in `EMOACT_THREADS` or `EMOACT_PASS_TOKENS`; None where it is not set.
+def wanted(
+    name: str, environment: Mapping[str, str] = os.environ, *, most: int = 1_000_000
+) -> int | None:
+    """Number in a variable of the environment, such as `EMOACT_THREADS`; None where it is not set.
 
     Raises:
-        RequestError: The value is not a positive number.
+        RequestError: The value is not a whole number from 1 to `most`.
     """
     text = environment.get(name, "").strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 1_000_000:
-        raise RequestError(f"{name} is {text!r}; whole numbers from 1 to 1,000,000 are allowed")
-    return int(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if not 1 <= number <= most:
+        raise RequestError(f"{name} is {text[:40]!r}; whole numbers from 1 to {most:,} are allowed")
+    return number
 
 
 def let_threads_sleep() -> None:

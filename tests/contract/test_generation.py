@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import pickle
-import shlex
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,11 @@ import torch
 from transformers import AutoTokenizer
 
 from emoact.analysis.request import AnalyzeRequest, prepare_analysis
-from emoact.cli.entry import build_parser
 from emoact.errors import CancelledError, RequestError
 from emoact.extraction.engine import Tokenised
 from emoact.extraction.extractor import ActivationExtractor, Quiet
 from emoact.extraction.generation import Generator
 from emoact.extraction.pipeline import run_units
-from emoact.jobs.config import RunConfig, config_from_json
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.models.alike import request_like
 from emoact.models.resolve import resolve_model
@@ -36,6 +34,7 @@ from emoact.store.verify import verify_files
 from tests.support.families import CONTEXT, FAMILIES
 from tests.support.reference import hugging_face, hugging_face_activations, largest_difference
 from tests.support.tiny_models import engine_of, extracted, save_with_prompts
+from tests.support.told import Told
 from tests.support.typed import Typed
 
 TEXTS = (
@@ -287,34 +286,22 @@ def _ids(model: Path, text: str) -> list[int]:
     return ids
 
 
-class Stopping(Quiet):
-    """Cancels the run while responses of its second class are written; keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def step(self, *_: object, **told: object) -> None:
-        self.told.append(str(told.get("detail", "")))
-
-    def check_cancelled(self) -> None:
-        now = self.told[-1] if self.told else ""
-        if now.startswith("neutral, response") and "response 0" not in now:
-            raise CancelledError("enough")
-
-
 def test_a_run_stopped_while_writing_makes_the_same_files(model: Path, tmp_path: Path) -> None:
     generation = Generation(max_tokens=6, temperature=1.0)
     engine = engine_of(model, ExtractionOptions(generation=generation), texts=TEXTS)
     stopped, whole = (
         prepare(asked(model, tmp_path / name, generation)) for name in ("stopped", "whole")
     )
-    reporter = Stopping()
+    reporter = Told()
+    # While responses of its second class are written.
+    begun = re.compile("neutral, response [1-9]")
+    reporter.stop = lambda: any(map(begun.match, reporter.details[-1:]))
     with pytest.raises(CancelledError):
         run_units(stopped, reporter=reporter, plans={}, engine_for=lambda *_: engine)
     assert [path.name for path in (tmp_path / "stopped").rglob("*.pkl")] == [
         "activations_anger.pkl"
     ]
-    assert "anger, response 4 of 4" in reporter.told
+    assert "anger, response 4 of 4" in reporter.details
     run_units(stopped, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
     run_units(whole, reporter=Quiet(), plans={}, engine_for=lambda *_: engine)
     folder = resolve_model(str(model)).folder
@@ -363,21 +350,6 @@ def test_a_response_beyond_the_context_is_refused(
 )
 def test_wrong_options_are_refused(words: list[str], said: str, typed: Typed) -> None:
     assert said in typed("extract", "--model", "gpt2", *words, code=2).err
-
-
-def test_the_command_of_a_run_asks_for_the_same(model: Path, tmp_path: Path) -> None:
-    generation = Generation(max_tokens=7, temperature=0.8, seed=3)
-    request = asked(model, tmp_path, generation)
-    chat = ChatFormat(system="-v", assistant="It's")
-    options = dataclasses.replace(request.options, chat=chat)
-    config = prepare(dataclasses.replace(request, options=options))
-    arguments = build_parser().parse_args(shlex.split(config.command)[3:])
-    assert (arguments.chat, arguments.system, arguments.assistant) == ("template", "-v", "It's")
-    assert (arguments.generate, arguments.temperature, arguments.seed) == (7, 0.8, 3)
-    assert Generation.of(generation.words) == generation
-    read_back = config_from_json(json.loads(json.dumps(config.to_json())))
-    assert isinstance(read_back, RunConfig)
-    assert read_back.options == config.options
 
 
 @pytest.mark.parametrize(

@@ -25,25 +25,10 @@ from tests.support.numpy_engine import numpy_engine
 from tests.support.pages import open_page, words
 from tests.support.planted_scenarios import FAST_WORDS
 from tests.support.stand_in_world import World, saved_arrays
+from tests.support.told import Told
 
 SMALL = 4
 """Prompts of a part in these tests."""
-
-
-class Units:
-    """A reporter that keeps what units were told."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[str, str]] = []
-
-    def unit(self, event: str, *, model: str, emotion: str, **_: object) -> None:
-        assert "tiny" in model
-        self.told.append((event, emotion))
-
-    def step(self, *_: object, **__: object) -> None:
-        """Pass over all else."""
-
-    note = check_cancelled = check_in_place = step
 
 
 def config_of(world: World, n_samples: int, **changes: object) -> RunConfig:
@@ -54,9 +39,9 @@ def config_of(world: World, n_samples: int, **changes: object) -> RunConfig:
 
 def run(config: RunConfig) -> list[str]:
     """The labels of the units that were saved."""
-    reporter = Units()
+    reporter = Told()
     run_units(config, reporter=reporter, plans={}, engine_for=numpy_engine)
-    return [label for kind, label in reporter.told if kind == "unit_saved"]
+    return reporter.saved
 
 
 def names(world: World) -> list[str]:

@@ -79,7 +79,7 @@ def test_any_prompts_in_any_plan_give_what_each_prompt_gives_alone(
     reader = HookReader(world.bridge, saved_sites(), device, direct=direct, staged=staged)
     found = Rows()
     ids = [np.array(prompt, dtype=np.int64) for prompt in prompts]
-    reader.run_all(plan_passes(ids, plan=plan, budget=budget), found.put, lambda _: None)
+    reader.run_all(plan_passes(ids, plan=plan, budget=budget), found.put)
     for sample, prompt in enumerate(prompts):
         for site, layers in world.expected(tuple(prompt)).items():
             for layer, rows in enumerate(layers):

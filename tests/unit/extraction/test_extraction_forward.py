@@ -34,7 +34,7 @@ def bridge(folder: Path) -> Any:
 
 def _run(bridge: Any, sites: tuple[SiteName, ...], *, staged: bool, budget: int = 6) -> Rows:
     found, reader = Rows(), HookReader(bridge, sites, CPU, staged=staged)
-    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), found.put, lambda _: None)
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=budget), found.put)
     return found
 
 
@@ -136,9 +136,9 @@ def test_passes_of_the_self_check_serve(folder: Path, monkeypatch: pytest.Monkey
     passes: list[int] = []
     run_all = HookReader.run_all
 
-    def counted(self: Any, several: Any, put: Any, on_done: Any) -> None:
+    def counted(self: Any, several: Any, *told: Any) -> None:
         passes.append(len(several))
-        run_all(self, several, put, on_done)
+        run_all(self, several, *told)
 
     monkeypatch.setattr(HookReader, "run_all", counted)
     found: list[Rows] = []

@@ -12,7 +12,6 @@ import pytest
 
 from emoact.errors import CancelledError, RequestError
 from emoact.extraction.engine import Tokenised
-from emoact.extraction.extractor import Quiet
 from emoact.extraction.pipeline import run_units
 from emoact.jobs.request import ExtractRequest, prepare
 from emoact.schema import DType, ExtractionOptions
@@ -22,16 +21,7 @@ from emoact.store.reading import read
 from tests.support.numpy_engine import NumpyEngine, numpy_engine
 from tests.support.stand_in_world import LONGEST_WAIT_S, World
 from tests.support.tiny_models import save_tiny
-
-
-class Told(Quiet):
-    """A reporter that keeps what becomes of units."""
-
-    def __init__(self) -> None:
-        self.units: list[tuple[str, str]] = []
-
-    def unit(self, *event: object, **fields: object) -> None:
-        self.units.append((str(event[0]), str(fields["emotion"])))
+from tests.support.told import Told
 
 
 def test_a_file_being_recorded_is_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +78,7 @@ def test_a_file_that_no_run_is_recording_stays_in_the_way(world: World) -> None:
     # The run that wrote it was killed before it recorded it, and goes on.
     told = Told()
     run_units(first, reporter=told, plans={}, engine_for=numpy_engine)
-    assert [emotion for kind, emotion in told.units if kind == "unit_saved"] == [*first.emotions]
+    assert told.saved == [*first.emotions]
 
 
 def test_a_pass_is_left_at_the_next_layer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,18 +92,11 @@ def test_a_pass_is_left_at_the_next_layer(world: World, monkeypatch: pytest.Monk
 
         return forward(self, prompts, put=told, on_pass=on_pass)
 
-    class Cancelled(Quiet):
-        """A reporter whose run is cancelled while its first pass is under way."""
-
-        def check_cancelled(self) -> None:
-            if computed:
-                raise CancelledError("the run was cancelled")
-
     monkeypatch.setattr(NumpyEngine, "forward", watched)
+    # While its first pass is under way.
+    reporter = Told(stop=lambda: bool(computed))
     with pytest.raises(CancelledError):
-        run_units(
-            world.config(world.model()), reporter=Cancelled(), plans={}, engine_for=numpy_engine
-        )
+        run_units(world.config(world.model()), reporter=reporter, plans={}, engine_for=numpy_engine)
     assert len(computed) == 1
 
 
@@ -121,14 +104,6 @@ ROWS = """\
 {"id": "a", "emotion": "neutral", "text": "The train leaves at nine."}
 {"id": "b", "emotion": "neutral", "text": "The train leaves at noon."}
 """
-
-
-class _Listening(Quiet):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, *words: object, **_: object) -> None:
-        self.notes += map(str, words)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
@@ -142,7 +117,7 @@ def test_the_run_says_how_far_half_precision_is_from_float32(dtype: DType, tmp_p
         results=tmp_path / "results",
         options=ExtractionOptions(dtype=dtype),
     )
-    reporter = _Listening()
+    reporter = Told()
     run_units(prepare(request), reporter=reporter, plans={})
     (path,) = (tmp_path / "results" / "activations").glob("*/*.pkl")
     provenance = read(path).provenance

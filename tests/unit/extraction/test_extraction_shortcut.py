@@ -67,7 +67,7 @@ def test_hooks_that_are_not_read_do_not_fire(bridge: Any) -> None:
     def run(*, direct: bool) -> None:
         reader = HookReader(bridge, saved_sites(), torch.device("cpu"), direct=direct)
         (one_pass,) = plan_passes(IDS[:1], plan="one_at_a_time", budget=1)
-        reader.run(one_pass, lambda *_: None)
+        reader.run_all([one_pass], lambda *_: None)
 
     assert _count_calls(bridge, lambda: run(direct=False)) > 0
     assert _count_calls(bridge, lambda: run(direct=True)) == 0
@@ -78,7 +78,7 @@ def test_every_site_is_that_of_the_whole_bridge(bridge: Any, sites: tuple[SiteNa
     sites = sites or tuple(site.name for site in SITES if site.hook_at(0) in bridge.hook_dict)
     found = Rows()
     reader = HookReader(bridge, sites, torch.device("cpu"), direct=True)
-    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=8), found.put, lambda _: None)
+    reader.run_all(plan_passes(IDS, plan="prefix_tree", budget=8), found.put)
     assert {site for site, _, _ in found} == set(sites)
     for sample, ids in enumerate(IDS):
         expected = single_prompt(bridge, ids, sites)
@@ -102,11 +102,11 @@ def test_the_self_check_chooses_the_way(folder: Path, monkeypatch: pytest.Monkey
             super().__init__(*arguments, direct=direct, **named)  # type: ignore[arg-type]
             self.rough = direct
 
-        def run(self, one_pass: object, put: object) -> None:
+        def run_all(self, passes: object, put: object, *told: object) -> None:
             def disturbed(site: object, layer: object, sample: object, rows: object) -> None:
                 put(site, layer, sample, rows * 1.01 if self.rough else rows)  # type: ignore[operator]
 
-            super().run(one_pass, disturbed)  # type: ignore[arg-type]
+            super().run_all(passes, disturbed, *told)  # type: ignore[arg-type]
 
     monkeypatch.setattr(self_check, "HookReader", Rough)
     plan = engine_of(source, texts=texts).facts.plan
@@ -120,17 +120,15 @@ def test_prompts_of_a_tree_agree_with_the_bare_model(bridge: Any, folder: Path) 
     (one_pass,) = plan_passes(ids, plan="prefix_tree", budget=100, fixed=1000.0)
     assert is_cheaper(one_pass)
     reader = HookReader(bridge, ("resid_pre",), torch.device("cpu"), direct=True, by_prompt=True)
-    found: dict[tuple[int, int], np.ndarray] = {}
-
-    def put(_site: str, layer: int, sample: int, rows: np.ndarray) -> None:
-        found[layer, sample] = rows.copy()
-
-    reader.run(one_pass, put)
+    found = Rows()
+    reader.run_all([one_pass], found.put)
     bare = hugging_face(folder)
     for sample, row in enumerate(ids):
         expected = hugging_face_activations(bare, row.tolist())["resid_pre"]
         for layer, rows in enumerate(expected):
-            np.testing.assert_allclose(found[layer, sample], rows, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                found["resid_pre", layer, sample], rows, rtol=1e-4, atol=1e-5
+            )
 
 
 def test_long_prompts_with_one_beginning_attend_as_a_tree() -> None:

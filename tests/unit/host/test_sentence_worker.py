@@ -152,14 +152,6 @@ def test_a_model_that_cannot_be_loaded_says_why_and_leaves(stand_in: Path) -> No
     wait_until_cold(broken)
 
 
-def test_an_idle_worker_shuts_down(stand_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(hosts.IDLE, "0.2")
-    look_at(REQUEST, "hello")
-    wait_until_cold(REQUEST)
-    wait_for(lambda: not hosts.hosts_folder().exists())
-    assert look_at(REQUEST, "hello").token_strings[1] == "hello"
-
-
 def test_another_model_takes_the_place_of_the_first(stand_in: Path) -> None:
     other = ModelRequest(model="gpt2", folder="gpt2", commit="d" * 40, options=REQUEST.options)
     look_at(REQUEST, "hello")
@@ -190,12 +182,6 @@ def test_noise_on_the_socket_is_no_sentence(stand_in: Path, noise: bytes) -> Non
         with contextlib.suppress(ConnectionResetError):
             assert stranger.recv(100) == b""
     assert look_at(REQUEST, "still here").token_strings[1] == "still"
-
-
-def test_workers_leave_when_told(stand_in: Path) -> None:
-    look_at(REQUEST, "hello")
-    hosts.leave_others()
-    wait_until_cold(REQUEST)
 
 
 def test_a_worker_outlives_the_process_that_started_it(stand_in: Path) -> None:

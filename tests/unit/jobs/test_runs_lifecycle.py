@@ -44,7 +44,7 @@ def test_a_renamed_folder_ends_the_run_and_stays_renamed(world: World, resumed_a
     assert len(list((place / "activations").rglob("*.pkl"))) == len(EMOTIONS)
 
 
-def test_a_killed_run_is_crashed_and_resumed_equals_an_undisturbed_one(world: World) -> None:
+def test_a_killed_run_is_crashed_and_resumed_at_its_first_missing_unit(world: World) -> None:
     model = world.model(pass_s=0.05)
     run_id = world.start(world.config(model)).run_id
     world.wait(run_id, lambda view: view.units[0].state == "saved")
@@ -68,13 +68,6 @@ def test_a_killed_run_is_crashed_and_resumed_equals_an_undisturbed_one(world: Wo
     assert world.directory(run_id).plan_path.read_bytes() == plan
     assert view.summary.elapsed_s is not None
     assert view.summary.elapsed_s >= (crashed.summary.elapsed_s or 0)
-
-    undisturbed = World(world.path / "undisturbed")
-    undisturbed.path.mkdir()
-    undisturbed.write_dataset()
-    undisturbed.wait(undisturbed.start(undisturbed.config(model)).run_id)
-    assert saved_arrays(world.results) == saved_arrays(undisturbed.results)
-    assert len(saved_arrays(world.results)) == 2
 
 
 def test_cancel_interrupts_a_model_that_loads(world: World) -> None:

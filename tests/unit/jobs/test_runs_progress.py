@@ -26,52 +26,38 @@ from tests.support.run_files import (
     write_events,
 )
 
-
-def overwrite(name: str, content: bytes) -> Callable[[RunDirectory], object]:
-    return lambda directory: (directory.path / name).write_bytes(content)
+Damage = Callable[[Path], object]
 
 
-def edit(name: str, **changes: object) -> Callable[[RunDirectory], object]:
-    def change(directory: RunDirectory) -> None:
-        path = directory.path / name
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
+def overwrite(content: bytes) -> Damage:
+    return lambda path: path.write_bytes(content)
 
 
-def remove(name: str) -> Callable[[RunDirectory], object]:
-    return lambda directory: (directory.path / name).unlink()
+def edit(**changes: object) -> Damage:
+    return lambda path: path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def replace_by_folder(name: str) -> Callable[[RunDirectory], object]:
-    def change(directory: RunDirectory) -> None:
-        (directory.path / name).unlink()
-        (directory.path / name).mkdir()
-
-    return change
+def remove(path: Path) -> None:
+    path.unlink()
 
 
-def replace_by_pipe(name: str) -> Callable[[RunDirectory], object]:
-    def change(directory: RunDirectory) -> None:
-        (directory.path / name).unlink()
-        os.mkfifo(directory.path / name)
-
-    return change
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
-def replace_by_link(name: str) -> Callable[[RunDirectory], object]:
-    def change(directory: RunDirectory) -> None:
-        path = directory.path / name
-        path.rename(path.with_suffix(".elsewhere"))
-        path.symlink_to(path.with_suffix(".elsewhere"))
-
-    return change
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
-def truncate(name: str) -> Callable[[RunDirectory], object]:
-    return lambda directory: os.truncate(
-        directory.path / name, (directory.path / name).stat().st_size // 2
-    )
+def replace_by_link(path: Path) -> None:
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
 
 
 JUNK = {
@@ -87,28 +73,28 @@ JUNK = {
     "surrogate": b'{"schema_version": 1, "\\ud800": 1}',
     "huge number": b'{"schema_version": ' + b"9" * 5000 + b"}",
 }
-BAD: dict[str, Callable[[RunDirectory], object]] = {
+BAD: dict[str, tuple[str, Damage]] = {
     **{
-        f"{name} {kind}": overwrite(name, content)
+        f"{name} {kind}": (name, overwrite(content))
         for name in ("config.json", "status.json")
         for kind, content in JUNK.items()
     },
     **{
-        f"{name} {change.__name__}": change(name)
+        f"{name} {change.__name__}": (name, change)
         for name in ("config.json", "status.json")
         for change in (remove, replace_by_folder, replace_by_pipe, replace_by_link, truncate)
     },
-    "newer config": edit("config.json", schema_version=2),
-    "newer status": edit("status.json", schema_version=99),
-    "config of another run": edit("config.json", run_id="r2"),
-    "config of another kind": edit("config.json", kind="party"),
-    "models that are text": edit("config.json", models="gpt2"),
-    "counts that are text": edit("config.json", counts={"anger": "4", "neutral": "2"}),
-    "an option that does not exist": edit("config.json", options={"colour": "red"}),
-    "a snapshot that is text": edit("status.json", snapshot="fine"),
-    "a snapshot of nothing": edit("status.json", snapshot={"state": "done"}),
-    "lock that is a folder": replace_by_folder("lock"),
-    "lock that is a link": replace_by_link("lock"),
+    "newer config": ("config.json", edit(schema_version=2)),
+    "newer status": ("status.json", edit(schema_version=99)),
+    "config of another run": ("config.json", edit(run_id="r2")),
+    "config of another kind": ("config.json", edit(kind="party")),
+    "models that are text": ("config.json", edit(models="gpt2")),
+    "counts that are text": ("config.json", edit(counts={"anger": "4", "neutral": "2"})),
+    "an option that does not exist": ("config.json", edit(options={"colour": "red"})),
+    "a snapshot that is text": ("status.json", edit(snapshot="fine")),
+    "a snapshot of nothing": ("status.json", edit(snapshot={"state": "done"})),
+    "lock that is a folder": ("lock", replace_by_folder),
+    "lock that is a link": ("lock", replace_by_link),
 }
 
 
@@ -117,7 +103,8 @@ def test_a_damaged_run_shows_its_problem_alone(tmp_path: Path, damage: str) -> N
     directory = make_run(tmp_path)
     healthy = make_run(tmp_path, "r2")
     shown_before = next(row for row in list_runs(tmp_path) if row.id == "r2")
-    BAD[damage](directory)
+    name, change = BAD[damage]
+    change(directory.path / name)
     rows = {row.id: row for row in list_runs(tmp_path)}
     assert rows["r1"].problem
     assert rows["r1"].state == "crashed"

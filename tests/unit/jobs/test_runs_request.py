@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from emoact.cli.entry import build_parser
+from emoact.cli.extract_command import request_of
 from emoact.errors import RequestError
 from emoact.jobs import request as request_module
 from emoact.jobs.config import DatasetRef, config_from_json, new_run_id
-from emoact.jobs.request import AgreementError, prepare
+from emoact.jobs.request import AgreementError, prepare, shell_command
 from emoact.models.source import ModelSource
-from emoact.schema import ExtractionOptions
+from emoact.schema import ChatFormat, ExtractionOptions, Generation
 from tests.support.numpy_engine import stand_in_model
 from tests.support.run_files import ESTIMATE, a_config, a_model
 from tests.support.stand_in_world import World
@@ -54,20 +56,34 @@ def test_paths_hold_from_any_folder(world: World, monkeypatch: pytest.MonkeyPatc
     assert config.dataset.source == "prompts.jsonl"
 
 
-def test_the_command_asks_for_the_same_again(world: World) -> None:
-    options = ExtractionOptions(bos="none", sites=("mlp_out", "attn_out"), truncate=True)
-    asked = world.request(world.model("a b"), emotions=("anger",), options=options, overwrite=True)
-    words = shlex.split(prepare(asked).command)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bos": "none", "truncate": True, "sites": ("mlp_out", "attn_out"), "device": "cpu"},
+        {
+            "chat": ChatFormat(system="-v", assistant="It's"),
+            "generation": Generation(max_tokens=7, temperature=0.8, seed=3),
+            "allow_nonadditive_mlp": True,
+            "dtype": "bfloat16",
+            "processing": "tl_compat",
+            "precision": "rel1e-3",
+        },
+    ],
+)
+def test_the_command_asks_for_the_same_again(world: World, options: dict[str, Any]) -> None:
+    asked = world.request(
+        world.model("a b"),
+        dataset=str(world.dataset),
+        results=str(world.results),
+        emotions=("anger",),
+        options=ExtractionOptions(**options),
+        store="compact",
+        overwrite=True,
+    )
+    words = shlex.split(shell_command(asked))
     assert words[:4] == ["python", "-m", "emoact", "extract"]
-    assert ["--model", str(world.path / "models" / "a b")] == words[4:6]
-    for flag, value in [("--emotion", "anger"), ("--bos", "none"), ("--processing", "raw")]:
-        assert words[words.index(flag) + 1] == value
-    assert [words[i + 1] for i, word in enumerate(words) if word == "--site"] == [
-        "mlp_out",
-        "attn_out",
-    ]
-    assert {"--truncate", "--overwrite"} <= set(words)
-    assert "--yes" not in words
+    assert {"--bos", "--processing", "--dtype", "--site"} <= set(words)
+    assert request_of(build_parser().parse_args(words[3:]), shard=None) == asked
 
 
 def test_emotions_keep_the_order_asked_for_and_count_once(world: World) -> None:
