@@ -28,7 +28,7 @@ _BUSIEST: tuple[State, ...] = ("running", "loading", "pending", "failed", "crash
 """The state of a request is the first of these that one of its shards has."""
 
 
-def start_shard(config: RunConfig, *, worker: Sequence[str] | None = None) -> Started:
+def start_shard(config: RunConfig) -> Started:
     """Start a shard, or continue it where an earlier attempt has ended.
 
     Raises:
@@ -39,7 +39,7 @@ def start_shard(config: RunConfig, *, worker: Sequence[str] | None = None) -> St
     directory = RunDirectory(root.run_dir(config.run_id))
     if not directory.exists():
         try:
-            return start(config, worker=worker)
+            return start(config)
         except RequestError:
             if not directory.exists():
                 raise
@@ -49,13 +49,8 @@ def start_shard(config: RunConfig, *, worker: Sequence[str] | None = None) -> St
     if found.state == "finished":
         # It looks at every file again; a record says nothing of files that were removed since.
         delete(root.path, config.run_id)
-        return start(config, worker=worker)
-    return resume(
-        root.path,
-        config.run_id,
-        allow_pickle_weights=config.allow_pickle_weights,
-        worker=worker,
-    )
+        return start(config)
+    return resume(root.path, config.run_id, allow_pickle_weights=config.allow_pickle_weights)
 
 
 def _check_others(config: RunConfig) -> None:
