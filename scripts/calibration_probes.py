@@ -74,7 +74,7 @@ def accuracy_of(case: Case, seed: Seed) -> Estimate:
     correct = correctness(np.stack(decided), labels)
     found = median_over(measure_accuracies(correct, labels, design, draws, cross_validated=True))
     low, high = found.balanced_interval
-    return Estimate(truth=found.balanced, low=low, high=high)
+    return Estimate(truth=float(found.balanced), low=float(low), high=float(high))
 
 
 def order_said(case: Case, seed: Seed) -> tuple[bool, bool]:

@@ -55,27 +55,54 @@ _DRAWS_AT_ONCE = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Accuracies:
-    """Held-out accuracy of several classifiers of the same prompts, one a row.
+    """Held-out accuracy of a classifier, or of several of the same prompts, one a row.
 
     Attributes:
-        accuracy: Share of right decisions; NaN where nothing was decided.
-        accuracy_interval: Its 95 % interval, of `share_interval`, lower and upper end.
-        balanced: Mean over the two classes of the share of right decisions.
-        balanced_interval: Its interval.
-        drawn: Accuracy and balanced accuracy of every bootstrap draw.
+        drawn: Share of right decisions, and its mean over the two classes, in the data and in every
+            bootstrap draw; NaN where nothing was decided.
         n: Decided prompts.
         n_scenarios: Their scenarios.
         cross_validated: Every scenario was held out once, and trained the others.
     """
 
-    accuracy: Float64[np.ndarray, " row"]
-    accuracy_interval: Float64[np.ndarray, "2 row"]
-    balanced: Float64[np.ndarray, " row"]
-    balanced_interval: Float64[np.ndarray, "2 row"]
-    drawn: Float64[np.ndarray, "2 draw row"]
-    n: Int[np.ndarray, " row"]
-    n_scenarios: Int[np.ndarray, " row"]
-    cross_validated: Bool[np.ndarray, " row"]
+    drawn: Float64[np.ndarray, "2 draw *row"]
+    n: Int[np.ndarray, "*row"]
+    n_scenarios: Int[np.ndarray, "*row"]
+    cross_validated: Bool[np.ndarray, "*row"]
+
+    @property
+    def accuracy(self) -> Float64[np.ndarray, "*row"]:
+        """Share of right decisions."""
+        return np.asarray(self.drawn[0, 0])
+
+    @property
+    def balanced(self) -> Float64[np.ndarray, "*row"]:
+        """Mean over the two classes of the share of right decisions."""
+        return np.asarray(self.drawn[1, 0])
+
+    @property
+    def accuracy_interval(self) -> Float64[np.ndarray, "2 *row"]:
+        """95 % interval of the accuracy, lower and upper end."""
+        return self._interval(self.drawn[0])
+
+    @property
+    def balanced_interval(self) -> Float64[np.ndarray, "2 *row"]:
+        """95 % interval of the balanced accuracy."""
+        return self._interval(self.drawn[1])
+
+    def _interval(self, drawn: Float64[np.ndarray, "draw *row"]) -> Float64[np.ndarray, "2 *row"]:
+        enlarged = np.asarray(np.where(self.cross_validated, FOLDS_SHARE, 1.0))
+        return share_interval(drawn, self.n_scenarios, self.n, enlarged=enlarged)
+
+    @property
+    def p_chance(self) -> float:
+        """One-sided p-value of the balanced accuracy of one classifier that is not above 1/2.
+
+        Of classes that do not differ, a pair of scenarios of different folds is right or wrong
+        twice, once with either as the tested one. Cross-validation doubles the variance by that.
+        """
+        se = _standard_error(self.drawn[1, 1:], int(self.n)) * math.sqrt(1 + self.cross_validated)
+        return _p_above(float(self.balanced) - 0.5, se, int(self.n_scenarios))
 
 
 def measure_accuracies(
@@ -117,22 +144,21 @@ def measure_accuracies(
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
     balanced = (recalls[0] + recalls[1]) / 2
     plain = _share(sums[0] + sums[1], counts[0] + counts[1])
-    n_scenarios = np.array([np.count_nonzero(scenarios @ row) for row in decided])
-    n_decided, crossed = decided.sum(axis=1), np.broadcast_to(cross_validated, len(correct))
-    enlarged = np.where(crossed, FOLDS_SHARE, 1.0)
-    intervals = [
-        share_interval(each, n_scenarios, n_decided, enlarged=enlarged)
-        for each in (plain, balanced)
-    ]
     return Accuracies(
-        accuracy=plain[0],
-        accuracy_interval=intervals[0],
-        balanced=balanced[0],
-        balanced_interval=intervals[1],
-        drawn=np.stack([plain[1:], balanced[1:]]),
-        n=n_decided,
-        n_scenarios=n_scenarios,
-        cross_validated=crossed,
+        drawn=np.stack([plain, balanced]),
+        n=decided.sum(axis=1),
+        n_scenarios=np.array([np.count_nonzero(scenarios @ row) for row in decided]),
+        cross_validated=np.broadcast_to(cross_validated, len(correct)),
+    )
+
+
+def median_over(accuracies: Accuracies) -> Accuracies:
+    """The median over the rows, in the data and in every draw."""
+    return Accuracies(
+        drawn=np.median(accuracies.drawn, axis=2),
+        n=np.asarray(accuracies.n.max(initial=0)),
+        n_scenarios=np.asarray(accuracies.n_scenarios.max(initial=0)),
+        cross_validated=np.asarray(accuracies.cross_validated.all()),
     )
 
 
@@ -144,56 +170,6 @@ def balanced_accuracy(
     sides = [correct[decided & members] for members in (is_emotion, ~is_emotion)]
     means = [side.mean(dtype=np.float64) if len(side) else np.nan for side in sides]
     return float(np.mean(means))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Median:
-    """Balanced accuracy of a classifier as the median over its layers.
-
-    Attributes:
-        balanced_interval: Its 95 % interval, of `share_interval`, lower and upper end.
-        accuracy: Median share of right decisions.
-        accuracy_interval: Its interval.
-    """
-
-    balanced: float
-    balanced_interval: tuple[float, float]
-    drawn: Float64[np.ndarray, " draw"]
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    n: int
-    n_scenarios: int
-
-    def p_chance(self, *, cross_validated: bool) -> float:
-        """One-sided p-value of a balanced accuracy that is not above 1/2.
-
-        Of classes that do not differ, a pair of scenarios of different folds is right or wrong
-        twice, once with either as the tested one. Cross-validation doubles the variance by that.
-        """
-        se = _standard_error(self.drawn, self.n) * math.sqrt(2 if cross_validated else 1)
-        return _p_above(self.balanced - 0.5, se, self.n_scenarios)
-
-
-def median_over(accuracies: Accuracies) -> Median:
-    """The median over the rows, in the data and in every draw."""
-    plain, drawn = np.median(accuracies.drawn, axis=2)
-    values = np.array([np.median(accuracies.accuracy), np.median(accuracies.balanced)])
-    n, n_scenarios = (int(each.max(initial=0)) for each in (accuracies.n, accuracies.n_scenarios))
-    (least, low), (most, high) = share_interval(
-        np.vstack([values, np.column_stack([plain, drawn])]),
-        n_scenarios,
-        n,
-        enlarged=FOLDS_SHARE if accuracies.cross_validated.all() else 1.0,
-    )
-    return Median(
-        balanced=float(values[1]),
-        balanced_interval=(float(low), float(high)),
-        drawn=drawn,
-        accuracy=float(values[0]),
-        accuracy_interval=(float(least), float(most)),
-        n=n,
-        n_scenarios=n_scenarios,
-    )
 
 
 def called_share(
@@ -216,7 +192,7 @@ def is_one_sided(called: float) -> bool:
 
 
 def n_prompts(column: Columns, name: str, read: Callable[[Any], Any]) -> Measure:
-    """The column of the decided prompts, of `Accuracies` or of a `Median`."""
+    """The column of the decided prompts, of `Accuracies`."""
     definition = "Held-out prompts with a decision"
     return column(name, definition, lambda source: read(source).n, kind="int", unit="prompts")
 
@@ -228,7 +204,7 @@ def balanced_columns(
     *,
     of: str = "the 95 % interval of balanced_accuracy over scenarios",
 ) -> tuple[Measure, ...]:
-    """Balanced accuracy and its interval, of `Accuracies` or of a `Median`.
+    """Balanced accuracy and its interval, of `Accuracies`.
 
     `read` gets the accuracies from the source of a cell; `of` names the interval.
     """
@@ -281,18 +257,18 @@ class Comparison:
     p_within: float = math.nan
 
 
-def compare(probe: Median, words: Median) -> Comparison:
+def compare(probe: Accuracies, words: Accuracies) -> Comparison:
     """The difference of two medians, with its standard error over the same draws of scenarios."""
     from scipy.stats import t
 
-    difference = probe.balanced - words.balanced
-    se = _standard_error(probe.drawn - words.drawn, probe.n)
-    n = probe.n_scenarios
+    value, difference = float(words.balanced), float(probe.balanced - words.balanced)
+    se = _standard_error(probe.drawn[1, 1:] - words.drawn[1, 1:], int(probe.n))
+    n = int(probe.n_scenarios)
     if not math.isfinite(difference) or not math.isfinite(se) or n < 2:
-        return Comparison(value=words.balanced)
+        return Comparison(value=value)
     reach = float(t.ppf(0.975, n - 1)) * se
     return Comparison(
-        value=words.balanced,
+        value=value,
         difference=difference,
         interval=(difference - reach, difference + reach),
         se=se,

@@ -13,7 +13,7 @@ from emoact.measures import Cell, Columns
 from emoact.stats.directions.contrast import Contrast
 from emoact.stats.features import ModelFeatures
 from emoact.stats.probes.accuracy import (
-    Median,
+    Accuracies,
     accuracy_columns,
     balanced_accuracy,
     balanced_columns,
@@ -125,7 +125,7 @@ def chosen_baseline(
 
 
 def baseline_cells(
-    model: str, emotion: str, named: Mapping[tuple[str, str, str], Median]
+    model: str, emotion: str, named: Mapping[tuple[str, str, str], Accuracies]
 ) -> Iterator[Cell]:
     """Cells of the table `baselines`, from accuracies by name, site and evaluation."""
     for (baseline, site, evaluation), median in named.items():

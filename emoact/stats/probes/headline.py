@@ -19,8 +19,8 @@ from emoact.stats.null.permutation import adjust
 from emoact.stats.null.significance import Significance
 from emoact.stats.probes.accuracy import (
     ASKED_GAIN,
+    Accuracies,
     Comparison,
-    Median,
     Verdict,
     called_share,
     compare,
@@ -65,7 +65,7 @@ class Headline:
     significance: Significance
     alpha: float
     evaluation: str
-    median: Median
+    median: Accuracies
     baseline: str
     comparisons: Mapping[str, Comparison]
     p_beyond: float
@@ -76,7 +76,7 @@ class Headline:
     @property
     def p_chance(self) -> float:
         """p-value of a balanced accuracy that is not above 1/2."""
-        return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
+        return self.median.p_chance
 
     @property
     def order(self) -> Order:
@@ -114,7 +114,7 @@ class Headline:
         moved = _one_sided(self.probes, self.evaluation)
         too_easy = self.noisy_controls or bool(set(moved) & set(WORDS))
         return judge(
-            n_scenarios=self.median.n_scenarios,
+            n_scenarios=int(self.median.n_scenarios),
             testable=self.significant or self.significance.least <= self.alpha,
             separated=self.significant and self.p_chance <= self.alpha,
             unseparated=judge_order(self.p_order, self.called, self.alpha),
@@ -130,12 +130,12 @@ class Headline:
             return math.nan
         level = self.alpha / self.n_verdicts
         known = tuple(self.comparisons.values())
-        return detectable_gain(known, self.median.n_scenarios, level)
+        return detectable_gain(known, int(self.median.n_scenarios), level)
 
     @property
     def scenarios_needed(self) -> float:
         """Scenarios with which an equal gain of 10 points is shown as often."""
-        n = self.median.n_scenarios
+        n = int(self.median.n_scenarios)
         return float(np.ceil(n * (self.detectable / ASKED_GAIN) ** 2))
 
 
@@ -152,7 +152,7 @@ def headline_cells(
         if each.first_layer is not None
     }
     headlines = list[Headline]()
-    baselines = dict[tuple[str, str], dict[tuple[str, str, str], Median]]()
+    baselines = dict[tuple[str, str], dict[tuple[str, str, str], Accuracies]]()
     for each in probes:
         key = (each.model.model, each.contrast.emotion)
         candidates = {**texts[key]}
@@ -196,7 +196,7 @@ def _headline(
     significance: Significance,
     alpha: float,
     evaluation: str,
-) -> tuple[Headline, dict[str, Median]]:
+) -> tuple[Headline, dict[str, Accuracies]]:
     median = _median(probes, probes.correct[evaluation], evaluation)
     baseline, correct = chosen_baseline(candidates, probes.contrast, evaluation)
     controls = {
@@ -226,7 +226,7 @@ def _headline(
     return headline, controls
 
 
-def _median(probes: ProbeGrid, correct: np.ndarray, evaluation: str) -> Median:
+def _median(probes: ProbeGrid, correct: np.ndarray, evaluation: str) -> Accuracies:
     contrast, crossed = probes.contrast, evaluation == CROSS_VALIDATED
     return median_over(
         measure_accuracies(

@@ -22,7 +22,6 @@ from emoact.stats.null.significance import judge_families
 from emoact.stats.probes.accuracy import (
     MIN_UNITS,
     Accuracies,
-    Median,
     balanced_columns,
     called_share,
     judge_order,
@@ -66,7 +65,7 @@ class EmotionPair:
     probe: ProbeKind
     layers: range
     accuracies: Accuracies
-    median: Median
+    median: Accuracies
     called: float
     order: Order
     statistic: Float64[np.ndarray, "permutation layer"]
@@ -79,7 +78,7 @@ class EmotionPair:
     @property
     def p_chance(self) -> float:
         """p-value of a balanced accuracy that is not above 1/2."""
-        return self.median.p_chance(cross_validated=self.evaluation == CROSS_VALIDATED)
+        return self.median.p_chance
 
     @property
     def verdict(self) -> str:
