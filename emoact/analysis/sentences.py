@@ -81,7 +81,7 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
             "the plain directions and their norms."
         )
     floor = 1 / (1 + result.settings.n_permutations)
-    words = [_separation(tested, reference, result.settings.sites, floor)]
+    words = [presence_sentence(tested, reference, result.settings.sites, floor)]
     words += probe_sentences(rows)
     pairs = result.tables["pairs"]
     words += pair_sentences(pairs[pairs["model"] == model].to_dict("records"))
@@ -94,7 +94,18 @@ def _paragraph(model: str, result: AnalysisResult) -> str:
     return f"{model}: {' '.join(words)}"
 
 
-def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor: float) -> str:
+def presence_sentence(
+    rows: Sequence[Row],
+    reference: str,
+    sites: Sequence[str],
+    floor: float,
+    name: Callable[[str], str] = str,
+) -> str:
+    """Emotions that differ from the reference by more than chance, and those that do not.
+
+    `rows` has one row of `headline` for each emotion that was tested; `floor` is the smallest
+    p-value of a permutation test.
+    """
     apart = [row for row in rows if row["significant"]]
     few = [row for row in rows if not row["significant"] and _cannot_be_significant(row)]
     not_apart = [row for row in rows if not row["significant"] and not _cannot_be_significant(row)]
@@ -102,7 +113,8 @@ def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor
     def each(some: Sequence[Row]) -> str:
         return listed(
             [
-                f"{row['emotion']} ({p_text(row['p_holm'], at_floor=row['p_family'] <= floor)})"
+                f"{name(row['emotion'])} "
+                f"({p_text(row['p_holm'], at_floor=row['p_family'] <= floor)})"
                 for row in some
             ]
         )
@@ -119,9 +131,10 @@ def _separation(rows: Sequence[Row], reference: str, sites: Sequence[str], floor
         parts.append(
             f"no data of so few scenarios can show a difference from {reference} of {each(few)}"
         )
+    where = listed(map(name, sites))
     return (
-        f"{'; '.join(parts)}, by permutation over all layers of {listed(sites)}, Holm over "
-        "emotions and models."
+        f"{'; '.join(parts)}, by permutation over all layers of {where}, Holm over emotions and "
+        "models."
     )
 
 

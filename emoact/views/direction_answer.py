@@ -7,9 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from emoact.analysis.sentences import BASELINE_WORDS, TRANSFER, p_text, probe_sentences
+from emoact.analysis.sentences import (
+    TRANSFER,
+    p_text,
+    presence_sentence,
+    probe_sentences,
+    verdict_words,
+)
 from emoact.numbers import percent, signed, significant, two
 from emoact.stats.findings.finding import span
+from emoact.stats.settings import AnalysisSettings
 from emoact.views.analysed import Analysed, names, of, site_words
 from emoact.views.text import Card, md
 from emoact.views.theme import by_emotion, emotion_order
@@ -45,13 +52,12 @@ BEST = (
 
 def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     """Presence, the verdicts on words, and length."""
-    site, settings = choice["site"][0], source.saved.settings
+    site = choice["site"][0]
     headline = source.rows("headline", model=choice["model"])
     strength = source.rows("strength", model=choice["model"], site=site)
-    reference = settings.neutral if settings.reference == "neutral" else "the mean of all classes"
     told = verdict_sentence(headline[headline["site"].isin(_told_sites(choice))])
     return [
-        presence_sentence(headline, strength, reference, 1 / (1 + settings.n_permutations)),
+        _presence(headline, strength, source.saved.settings),
         f"{told} {_FIGURES}" if told else "",
         length_sentence(strength),
     ]
@@ -89,35 +95,22 @@ def verdict_sentence(headline: pd.DataFrame) -> str:
     return f"Does a probe know more than words? {sentences}"
 
 
-def presence_sentence(
-    headline: pd.DataFrame, strength: pd.DataFrame, reference: str, floor: float
-) -> str:
-    """Emotions that lie away from the reference by more than relabelled data, and the strongest."""
-    each = headline.drop_duplicates("emotion").set_index("emotion")
-    if not len(each) or not each["p_holm"].notna().any():
+def _presence(headline: pd.DataFrame, strength: pd.DataFrame, settings: AnalysisSettings) -> str:
+    """Emotions that differ from the reference by more than relabelled data, and the strongest."""
+    rows = [own.iloc[0].to_dict() for _, own in by_emotion(headline)]
+    tested = [row for row in rows if math.isfinite(row["p_holm"])]
+    if not tested:
         return "No prompt can be held out, so no direction can be distinguished from noise."
-    untested = emotion_order(each.index[each["p_holm"].isna()])
-    each = each[each["p_holm"].notna()]
-    left = f" No prompt can be held out for {names(untested)}." if untested else ""
-    order = emotion_order(each.index)
-    found = [name for name in order if bool(each.loc[name, "significant"])]
-    where = "over every layer, site, emotion and model"
-    if not found:
-        return (
-            f"**None of {len(order)} emotions is shown to lie away from {md(reference)}** by more "
-            f"than relabelled data do (smallest {p_text(each['p_holm'].min())}, {where}).{left}"
-        )
-    if found == order:
-        subject = f"All {len(order)} emotions lie"
-    else:
-        subject = f"{names(found)} {'lies' if len(found) == 1 else 'lie'}"
-    last = each.loc[each.loc[found, "p_holm"].idxmax()]
-    largest = p_text(last["p_holm"], at_floor=bool(last["p_family"] <= floor))
-    return (
-        f"**{subject} away from {md(reference)}** by more than relabelled data do "
-        f"(largest {largest}, {where})"
-        f"{_strongest(strength[strength['emotion'].isin(found)])}.{left}"
-    )
+    reference = md(settings.neutral) if settings.reference == "neutral" else "the other classes"
+    floor = 1 / (1 + settings.n_permutations)
+    said = [presence_sentence(tested, reference, settings.sites, floor, md)]
+    found = [row["emotion"] for row in tested if row["significant"]]
+    if found:
+        said.append(_strongest(strength[strength["emotion"].isin(found)]))
+    untested = [row["emotion"] for row in rows if row not in tested]
+    if untested:
+        said.append(f"No prompt can be held out for {names(untested)}.")
+    return " ".join(said)
 
 
 def length_sentence(strength: pd.DataFrame) -> str:
@@ -140,18 +133,17 @@ def length_sentence(strength: pd.DataFrame) -> str:
 def _strongest(strength: pd.DataFrame) -> str:
     known = strength[strength["cv_relative"].notna() & strength["significant"].astype(bool)]
     if not len(known):
-        return "; no single layer of this site is significant among all layers"
+        return "No single layer of this site is significant among all layers."
     row = known.loc[known["cv_relative"].idxmax()]
     words_only = int(row["layer"]) == 0 and row["site"] == "resid_pre"
     caution = (
         " (layer 0 holds token embeddings and positions, that is, words)" if words_only else ""
     )
     return (
-        "; of the layers of this site that are significant among all, the largest estimate, "
-        "and so likely too large, is "
-        f"{md(str(row['emotion']))} at layer {int(row['layer'])} of the "
+        "Of the layers of this site that are significant among all, the largest estimate, and so "
+        f"likely too large, is {md(str(row['emotion']))} at layer {int(row['layer'])} of the "
         f"{site_words(str(row['site']))}, {significant(row['cv_relative'])} of the median norm, "
-        f"cross-validated{caution}"
+        f"cross-validated{caution}."
     )
 
 
@@ -229,48 +221,15 @@ def _stability_line(row: dict[Any, Any]) -> str:
     )
 
 
-def _which(row: dict[Any, Any], name: str) -> str:
-    """The text baseline that was chosen on the training prompts, in brackets."""
-    kind = row.get("baseline") if name == "text" else None
-    return f" ({kind.replace('_', ' ')})" if isinstance(kind, str) and kind else ""
-
-
-def _corrected(row: dict[Any, Any]) -> str:
-    """The p-value that the verdict is about; the intervals are those of single differences."""
-    # A table of an earlier version has no such column.
-    if not math.isfinite(row.get("p_beyond", math.nan)):
-        return "."
-    return f"; for all three {p_text(row['p_beyond'])}, corrected for all verdicts of the analysis."
-
-
 def _words_line(row: dict[Any, Any]) -> str:
     if not math.isfinite(row["balanced_accuracy"]):
         return ""
-    others = [
-        f"{words}{_which(row, name)} {percent(row[f'{name}_balanced_accuracy'])}"
-        for name, words in BASELINE_WORDS.items()
-        if math.isfinite(row[f"{name}_balanced_accuracy"])
-    ]
-    gains = {
-        name: row[f"{name}_difference"]
-        for name in BASELINE_WORDS
-        if math.isfinite(row.get(f"{name}_difference", math.nan))
-    }
-    least = min(gains, key=lambda name: gains[name], default="")
-    gain = (
-        f" Smallest gain: {signed(100 * gains[least], '.0f')} points "
-        f"[{signed(100 * row[f'{least}_difference_low'], '.0f')}, "
-        f"{signed(100 * row[f'{least}_difference_high'], '.0f')}] over {BASELINE_WORDS[least]}"
-        + (
-            ", without control extractions."
-            if len(gains) < len(BASELINE_WORDS)
-            else _corrected(row)
-        )
-        if least
-        else ""
-    )
-    return (
+    said = (
         f"Probe of layers {int(row['layer_first'])} to {int(row['layer_last'])}: balanced accuracy "
         f"{percent(row['balanced_accuracy'])} [{percent(row['balanced_low'])}, "
-        f"{percent(row['balanced_high'])}]; {', '.join(others)}.{gain}"
+        f"{percent(row['balanced_high'])}]; {verdict_words(row, power=False)}"
     )
+    # The interval of one difference says less than the test of all; earlier versions had no such p.
+    if row["verdict"] == "inconclusive" and math.isfinite(row.get("p_beyond", math.nan)):
+        said += f"; for all three {p_text(row['p_beyond'])}, corrected for all verdicts"
+    return f"{said}."

@@ -47,7 +47,7 @@ def test_a_first_visitor_comes_from_an_empty_folder_to_a_report_by_the_buttons_o
     expect(chart).to_be_visible(timeout=PATIENCE_MS)
     window.settled()
     expect(page).to_have_url(re.compile("analysis=[0-9a-f]{20}"))
-    expect(page.get_by_text("away from neutral")).to_be_visible()
+    expect(page.get_by_text("differ from neutral by more than chance")).to_be_visible()
     results = server.results.with_name(f"{server.results.name}-demo")
     (data,) = (results / "datasets").iterdir()
     prompts = [json.loads(line) for line in data.read_text().splitlines()]

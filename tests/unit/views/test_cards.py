@@ -175,13 +175,14 @@ def test_a_card_says_the_p_value_that_its_verdict_is_about(tables: Tables) -> No
             ("difference_high", 0.2),
         )
     }
-    said = " for all three p = 0.25, corrected for all verdicts of the analysis."
+    said = "; for all three p = 0.25, corrected for all verdicts."
     for p, ends in ((0.25, True), (math.nan, False)):
         headline = tables["headline"].assign(verdict="inconclusive", p_beyond=p, **three)
         for card in direction_answer.cards(
             Source({**tables, "headline": headline}), a_choice(tables)
         ):
             assert card.lines[-1].endswith(said) == ends
+            assert "inconclusive, 10 points [2, 20] against text baseline 80 %" in card.lines[-1]
     del headline["p_beyond"]
     (first, *_) = direction_answer.cards(Source({**tables, "headline": headline}), a_choice(tables))
-    assert first.lines[-1].endswith("over text baseline.")
+    assert "for all three" not in first.lines[-1]
