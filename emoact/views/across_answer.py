@@ -13,7 +13,7 @@ from emoact.stats.across.agreement import MAX_MATCHINGS
 from emoact.stats.across.between import CREDIBLE
 from emoact.stats.across.geometry import HEADLINE
 from emoact.views.analysed import site_words
-from emoact.views.text import Card, listed, md, mono
+from emoact.views.text import Card, md, mono
 from emoact.views.theme import by_emotion
 from emoact.views.view import Carded, Remark
 
@@ -84,7 +84,7 @@ def geometry_sentences(across: pd.DataFrame, tried: Matchings) -> list[str]:
     ]
     if (tested[f"{HEADLINE}_p_max"] <= tried.alpha).any():
         said.append(_matching_sentence(tried))
-    return [*said, *_word_sentences(tested, first, second, tried.alpha)]
+    return [*said, *_beyond_words(tested, tried.alpha)]
 
 
 def cards(across: pd.DataFrame, tried: Matchings) -> list[Card]:
@@ -195,35 +195,20 @@ def _matching_sentence(found: Matchings) -> str:
     )
 
 
-def _word_sentences(tested: pd.DataFrame, first: str, second: str, alpha: float) -> list[str]:
-    words = [
-        f"{who} {two(value)}"
-        for who, value in (
-            (first, tested[f"{HEADLINE}_words_a"].median()),
-            (second, tested[f"{HEADLINE}_words_b"].median()),
-        )
-        if math.isfinite(value)
-    ]
-    said = []
-    if words:
-        said.append(
-            f"A model of random word vectors agrees with {listed(words)} (medians): so much does "
-            "knowing which words and marks occur give, without their meaning or order."
-        )
+def _beyond_words(tested: pd.DataFrame, alpha: float) -> list[str]:
+    """What is left of the agreement without words and length; nothing where it was not tested."""
     p = tested[f"{HEADLINE}_partial_p_max"].dropna()
-    if len(p):
-        reached = int((p <= alpha).sum())
-        value = two(tested[f"{HEADLINE}_partial"].median())
-        figures = f"{reached} of {len(p)} figures"
-        said.append(
-            f"Without what words and length predict linearly, {figures} stay beyond relabelled "
-            f"data (median agreement {value})."
-            if reached
-            else "Without what words and length predict linearly, nothing is beyond relabelled "
-            f"data (corrected p at least {significant(p.min(), 2)}): no emotion is shown to be "
-            "shared beyond words."
-        )
-    return said
+    if not len(p):
+        return []
+    reached, value = int((p <= alpha).sum()), two(tested[f"{HEADLINE}_partial"].median())
+    return [
+        f"Without what words and length predict linearly, {reached} of {len(p)} figures stay "
+        f"beyond relabelled data (median agreement {value})."
+        if reached
+        else "Without what words and length predict linearly, nothing is beyond relabelled data "
+        f"(corrected p at least {significant(p.min(), 2)}): no emotion is shown to be shared "
+        "beyond words."
+    ]
 
 
 def prompts_sentence(across: pd.DataFrame, similarity: pd.DataFrame) -> str:

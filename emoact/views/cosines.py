@@ -29,6 +29,7 @@ from emoact.views.chart import (
     span,
     wrapped,
 )
+from emoact.views.direction_answer import VERDICTS
 from emoact.views.text import Card, md
 from emoact.views.theme import emotion_order
 from emoact.views.view import Carded, Caution, Choice, Control, Shown, View
@@ -68,16 +69,6 @@ SELECTED = (
     "Where at most a quarter of the layers show a cosine, chance may have chosen them: those of "
     "weak directions are then too large, by .1 to .4 in planted data"
 )
-
-
-_APART = {
-    "separated": "separate",
-    "order_only": "order carries over",
-    "threshold_moved": "threshold does not carry over",
-    "no_separation": "not shown to be separate",
-    "undecided": "too few scenarios",
-}
-"""Verdicts of the table `pairs`."""
 
 
 def too_large(rows: pd.DataFrame) -> bool:
@@ -308,7 +299,7 @@ def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> C
     verdict = str(told.get("verdict", "undecided"))
     return Card(
         title=" – ".join(emotion_order(emotions)),
-        verdict=_APART.get(verdict, verdict),
+        verdict=VERDICTS.get(verdict, verdict),
         shown=verdict == "separated",
         lines=tuple(lines),
     )

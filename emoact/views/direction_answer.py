@@ -38,6 +38,7 @@ VERDICTS = {
     "order_only": "order carries over, accuracy not shown",
     "threshold_moved": "threshold does not carry over",
     "no_separation": "no separation shown",
+    "separated": "separate",
     "undecided": "too few scenarios",
 }
 _N_LAYERS = 3

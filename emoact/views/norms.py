@@ -14,7 +14,6 @@ from emoact.models.registry import display_name
 from emoact.numbers import significant
 from emoact.positions import MASSIVE, NormKind
 from emoact.sites import SiteName
-from emoact.stats.findings.finding import ActivationFinding, span
 from emoact.stats.norms.norm_tables import NormTable
 from emoact.stats.norms.tables import layer_table, sink_table
 from emoact.store.summaries.measures import UnitMeasures
@@ -40,6 +39,7 @@ _HOVER = (
     "%{y:,.3~r} (quartiles %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r}, "
     "%{customdata[2]} prompts)"
 )
+_FROM_TOKENS = "Differences between emotions at these layers may come from these tokens."
 _LOG_FROM = 40.0
 """Ratio of the largest to the smallest norm from which the report has a logarithmic axis."""
 UNITS = Control[Activations](
@@ -165,26 +165,13 @@ def _model_sentence(
         ratios = ratios[:1].assign(ratio=sink.figures["ratio"], layer=sink.figures["layer"])
     starts = {int(not unit.first_is_text) for unit in of_model}
     said = [
-        massive_sentence(massive) if massive else "",
+        f"{md(massive.sentence)} {_FROM_TOKENS}" if massive else "",
         # Files with and without a BOS have no position 0 in common; a warning names the setting.
         sink_sentence(ratios, content_start=starts.pop()) if len(starts) == 1 else "",
         "" if massive else course_sentence(content),
         spread_sentence(content, without=massive.layers if massive else ()),
     ]
     return " ".join(filter(None, said))
-
-
-def massive_sentence(found: ActivationFinding) -> str:
-    """Prompts with massive tokens, and the consequence for differences between emotions."""
-    figures, n_prompts = found.figures, int(found.figures["n_prompts"])
-    what = f"{known.words(str(found.site))} norm"
-    return (
-        f"{n_prompts:,} of {figures['n_all_prompts']:,} prompts "
-        f"{'contains' if n_prompts == 1 else 'contain'} a token whose {what} "
-        f"is more than {MASSIVE:g} times the median ({span(found.layers)}): "
-        f"{md(str(figures['tokens']))}, up to {significant(float(figures['ratio']))} times. "
-        "Differences between emotions at these layers may come from these tokens."
-    )
 
 
 def sink_sentence(ratios: pd.DataFrame, *, content_start: int) -> str:

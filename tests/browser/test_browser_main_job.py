@@ -70,7 +70,9 @@ def test_one_click_extracts_four_emotions(server: Server, visit: Callable[..., V
     # What a few massive tokens do is said before the sink, and before any difference of medians.
     answer = page.get_by_text("times the median residual stream norm at layer").first
     expect(answer).to_contain_text(
-        re.compile(r"^\d+ of \d+ prompts contain a token .*the.* up to .* \(first-token sink\)")
+        re.compile(
+            r"^\d+ of \d+ prompts contain a token .*the.* may come from .* \(first-token sink\)"
+        )
     )
     window.settled()
     window.shoot("activations-light")

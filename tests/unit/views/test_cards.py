@@ -19,7 +19,7 @@ def saved(kind: str, **found: object) -> SavedCause:
     ("verdict", "said"),
     [
         ("separated", "separate"),
-        ("no_separation", "not shown to be separate"),
+        ("no_separation", "no separation shown"),
         ("undecided", "too few scenarios"),
     ],
 )

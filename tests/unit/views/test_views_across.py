@@ -166,7 +166,7 @@ def sentences(across: pd.DataFrame, *, n_classes: int = 4, n_pairs: int = 1) -> 
         ({"_p_max": 0.4}, "**anger** (not beyond chance): Agreement **0.95** [0.85, 1.05]"),
         ({"": math.nan}, "at 2 of them the agreement is too noisy for a value"),
         ({"_p_max": math.nan}, "no emotion is significant in both models"),
-        ({}, "A model of random word vectors agrees with `gpt2` 0.50 (medians)"),
+        ({}, "random words for the first model 0.50"),
         ({}, "1 of 2 figures stay beyond relabelled data (median agreement 0.60)"),
         ({"_partial_p_max": 0.3}, "no emotion is shown to be shared beyond words"),
     ],
