@@ -162,18 +162,9 @@ def test_wrong_values_in_the_address_are_ignored_with_a_note(
     assert len(app.get("plotly_chart")) == 1
 
 
-def test_units_made_differently_are_refused_and_an_override_is_marked(results: Path) -> None:
+def test_an_override_of_units_made_differently_is_marked(results: Path) -> None:
     plant_scenarios(results, "gpt2")
     plant_scenarios(results, "other", provenance={"dtype": "bfloat16"})
-    app = open_page("directions")
-    assert "dtype differs" in app.error[0].value
-    assert app.button(key="analyse").disabled
-    (override,) = [box for box in app.checkbox if "although they differ" in box.label]
-    override.check().run()
-    assert not app.error
-    assert app.button(key="analyse").label == "Analyse 6 units although they differ"
-    assert not app.button(key="analyse").disabled
-
     plant_analysis(results, dataclasses.replace(FAST, allow_mixed=True))
     for page in PAGES:
         app = open_page(page)

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.data.reading import MAX_BYTES
 from emoact.ui import prompt_list
-from tests.support.pages import ROOT, click, open_page, words
+from tests.support.pages import ROOT, open_page, words
 
 GOOD = "text,emotion\n" + "".join(
     f"Sentence number {number} is about the {word} shed.,{emotion}\n"
@@ -81,22 +81,6 @@ def test_whatever_is_uploaded_never_breaks_the_page() -> None:
     ):
         app.file_uploader(key="upload").upload(name, data, "application/octet-stream").run()
         assert "was not imported" in app.error[0].proto.title or app.error[0].value, name
-
-
-def test_a_good_file_is_previewed_kept_below_the_results_and_shown(results: Path) -> None:
-    app = upload(open_page("prompts"), "Mein Satz (1).CSV", GOOD)
-    assert "12 prompts" in words(app)
-    assert not (results / "datasets").exists()
-    click(app, "Use 12 prompts")
-    (kept,) = (results / "datasets").iterdir()
-    assert kept.read_text() == GOOD
-    assert kept.name.startswith("Mein-Satz-1-")
-    assert kept.suffix == ".csv"
-    assert app.selectbox(key="file").value == str(kept)
-    assert app.markdown[0].value.startswith("**12 prompts** of 2 emotions")
-    click(app, "Extract with these prompts")
-    assert app.title[0].value == "Extract"
-    assert app.selectbox(key="dataset").value == str(kept)
 
 
 def test_an_upload_leaves_the_memory_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
