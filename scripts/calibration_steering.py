@@ -43,14 +43,7 @@ def called_causal(family: str, seed: tuple[int, ...]) -> bool:
     settings = SteerSettings(
         emotions=(EMOTION,), layers=(LAYER,), doses=(1.0,), control_doses=(1.0,), seed=seed[-1]
     )
-    split = split_scenarios(
-        design,
-        names,
-        labels=design.labels,
-        train_share=settings.train_share,
-        n_sentences=None,
-        seed=settings.seed,
-    )
+    split = split_scenarios(design, names, design.labels, settings, seed=settings.seed)
     read = UpperLayers(engine.bridge, texts, layer=0, direct=True).edited(lambda _: [], LAYER)
     pooled = np.stack(
         [

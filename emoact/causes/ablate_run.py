@@ -32,14 +32,8 @@ def found_ablations(asked: Loaded) -> dict[str, Any]:
     units, settings, engine = asked.units, asked.request.settings, asked.engine
     design, reporter = design_of_units(units), asked.reporter
     names = scenarios_of(units)
-    split = split_scenarios(
-        design,
-        names,
-        labels=(settings.emotion, settings.neutral),
-        train_share=settings.train_share,
-        n_sentences=settings.n_sentences,
-        seed=settings.seed,
-    )
+    labels = (settings.emotion, settings.neutral)
+    split = split_scenarios(design, names, labels, settings, seed=settings.seed)
     prompts = saved_texts(units, _first_tokens(engine, settings.class_words))
     test = np.flatnonzero(split.test)
     texts = [prompts[at] for at in test]

@@ -57,14 +57,7 @@ class _Steering:
         self._design, names = design_of_units(units), scenarios_of(units)
 
         def split(seed: int) -> Split:
-            return split_scenarios(
-                self._design,
-                names,
-                labels=self._design.labels,
-                train_share=settings.train_share,
-                n_sentences=settings.n_sentences,
-                seed=seed,
-            )
+            return split_scenarios(self._design, names, self._design.labels, settings, seed=seed)
 
         self._split, self._other_splits = split(settings.seed), []
         for seed in range(settings.seed + 1, settings.seed + 1 + N_SPLITS):
@@ -107,7 +100,7 @@ class _Steering:
                 upper = self._upper(cell.layer)
                 part = self._part(cell.emotion, cell.layer, "specificity", self._specificity, upper)
                 drawn = {each["dose"]: each["drawn"] for each in part}
-                cells[at] = dataclasses.replace(cell, exchanged=_array(drawn[cell.dose]))
+                cells[at] = dataclasses.replace(cell, exchanged=_known(drawn[cell.dose]))
         return {
             "settings": encode(settings),
             "train_scenarios": list(self._split.train_scenarios),
@@ -353,28 +346,16 @@ class _Steering:
 
 
 def _cell(emotion: str, layer: int, row: Mapping[str, Any]) -> Cell:
-    return Cell(
-        emotion=emotion,
-        layer=layer,
-        dose=float(row["dose"]),
-        by_class={label: _number(value) for label, value in row["by_class"].items()},
-        other_directions=_number(row["other_directions"]),
-        random=_array(row["random"]).reshape(-1, 2),
-        shuffled=_array(row["shuffled"]).reshape(-1, 2),
-        exchanged=np.empty((0, 2)),
-        prompt_only=_number(row["prompt_only"]),
-        prompt_neutral=_number(row["prompt_neutral"]),
-        intervals={
-            name: (_number(low), _number(high)) for name, (low, high) in row["intervals"].items()
-        },
-        splits=_array(row["splits"]),
-    )
+    known: dict[str, Any] = {name: _known(each) for name, each in row.items()}
+    known |= {name: known[name].reshape(-1, 2) for name in ("random", "shuffled")}
+    known["intervals"] = {name: tuple(ends) for name, ends in known["intervals"].items()}
+    return Cell(emotion=emotion, layer=layer, exchanged=np.empty((0, 2)), **known)
 
 
-def _number(value: float | None) -> float:
+def _known(value: Any) -> Any:
+    """A saved value: None is NaN, and a list is an array."""
+    if isinstance(value, Mapping):
+        return {name: _known(each) for name, each in value.items()}
+    if isinstance(value, Sequence):
+        return np.array(value, dtype=np.float64)
     return float("nan") if value is None else float(value)
-
-
-def _array(rows: Sequence[Any]) -> np.ndarray:
-    """An array in which None is NaN."""
-    return np.array(rows, dtype=np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from emoact.causes.direction import SMALLEST, random_directions
-from emoact.causes.settings import SteerSettings
+from emoact.causes.settings import AblateSettings, SteerSettings
 from emoact.errors import RequestError
 from emoact.stats.design import Design, contrast_against
 from emoact.stats.directions.directions import contrast_direction
@@ -34,10 +34,9 @@ class Split:
 def split_scenarios(
     design: Design,
     names: Sequence[str],
-    *,
     labels: Sequence[str],
-    train_share: float,
-    n_sentences: int | None,
+    settings: SteerSettings | AblateSettings,
+    *,
     seed: int,
 ) -> Split:
     """The seeded split of the scenarios.
@@ -48,8 +47,8 @@ def split_scenarios(
         RequestError: A class has no prompt on one of the two sides.
     """
     order = np.random.default_rng([seed, 16]).permutation(design.n_scenarios)
-    n_train = round(train_share * design.n_scenarios)
-    chosen = order[:n_train], order[n_train:][:n_sentences]
+    n_train = round(settings.train_share * design.n_scenarios)
+    chosen = order[:n_train], order[n_train:][: settings.n_sentences]
     members = [np.isin(design.scenario_of, scenarios) for scenarios in chosen]
     for side, own in zip(("train", "test"), members, strict=True):
         for label in dict.fromkeys(labels):

@@ -149,8 +149,8 @@ def test_own_is_the_change_that_plain_hugging_face_gives(results: Path, typed: T
 
     def of_split(seed: int, dose: float) -> float:
         design = design_of_units(units)
-        sides = {"labels": design.labels, "train_share": 0.6, "n_sentences": None}
-        split = split_scenarios(design, scenarios_of(units), **sides, seed=seed)  # type: ignore[arg-type]
+        names = scenarios_of(units)
+        split = split_scenarios(design, names, design.labels, SteerSettings(), seed=seed)
         vector = dose * direction("anger", split.train_scenarios)
         return float(np.concatenate(changes("anger", vector, split.test_scenarios)).mean())
 

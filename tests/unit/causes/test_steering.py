@@ -29,8 +29,8 @@ def pooled(n: int, seed: int = 0) -> np.ndarray:
 
 
 def split(n: int, *, seed: int = 0, n_sentences: int | None = None) -> Split:
-    how = {"train_share": 0.6, "n_sentences": n_sentences, "seed": seed}
-    return split_scenarios(*design(n), labels=LABELS, **how)  # type: ignore[arg-type]
+    settings = dataclasses.replace(SETTINGS, n_sentences=n_sentences)
+    return split_scenarios(*design(n), LABELS, settings, seed=seed)
 
 
 def test_scenarios_are_split_whole_and_by_the_seed() -> None:
