@@ -69,7 +69,8 @@ ADDED_TO_EFFECTS = (
 
 
 def _check_heads(found: Mapping[str, Any], rests_on: Mapping[str, Any]) -> None:
-    decode(ContrastSettings, rests_on.get("settings"), where="settings", ignore_unknown=True)
+    settings = {**rests_on, **found}.get("settings")
+    decode(ContrastSettings, settings, where="settings", ignore_unknown=True)
     if found["total"] == 0:
         raise RequestError("total is 0, of which nothing is a share")
     _check_places(found["by_layer"], "layer")

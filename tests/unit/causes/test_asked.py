@@ -17,70 +17,46 @@ from emoact.causes.settings import AblateSettings, SteerSettings
 from emoact.causes.steer import STEER, SteerRequest
 from emoact.cli.entry import build_parser
 
-PLACE = Target(site="resid_mid", layer=3, pooling="last")
-ASKED: tuple[tuple[Kind[Any], CauseRequest], ...] = (
-    (
-        HEADS,
-        HeadsRequest(
-            model="m",
-            emotion="joy",
-            target=PLACE,
-            settings=ContrastSettings(neutral="calm", n_permutations=9, seed=2),
-        ),
-    ),
-    (
-        LENS,
-        LensRequest(
-            model="m",
-            emotion="joy",
-            target=PLACE,
-            settings=LensSettings(neutral="calm", n_random=30, n_tokens=4, seed=2),
-        ),
-    ),
-    (
-        PROJECT,
-        ProjectRequest(
-            model="m", emotion="joy", target=PLACE, neutral="calm", file="book.txt", n_top=4
-        ),
-    ),
-    (PATTERNS, PatternsRequest(model="m", emotion="joy", budget_mb=7)),
-    (
-        ABLATE,
-        AblateRequest(
-            model="m",
-            settings=AblateSettings(
-                emotion="joy",
-                layer=3,
-                parts=("head", "mlp"),
-                at=(0, 2),
-                by="zero",
-                neutral="calm",
-                n_sentences=4,
-                words=("glad", "so happy"),
-                seed=2,
-            ),
-        ),
-    ),
-    (
-        STEER,
-        SteerRequest(
-            model="m",
-            settings=SteerSettings(
-                emotions=("joy", "awe"),
-                layers=(0, 3),
-                doses=(-1.0, 2.0),
-                control_doses=(2.0,),
-                neutral="calm",
-                pooling="last",
-                n_random=200,
-                n_shuffled=30,
-                n_sentences=4,
-                prefixes={"joy": "I am = glad.", "calm": "It rains."},
-                seed=2,
-            ),
-        ),
-    ),
+PLACE: dict[str, Any] = {
+    "model": "m",
+    "emotion": "joy",
+    "target": Target(site="resid_mid", layer=3, pooling="last"),
+}
+STEERED = SteerSettings(
+    emotions=("joy", "awe"),
+    layers=(0, 3),
+    doses=(-1.0, 2.0),
+    control_doses=(2.0,),
+    neutral="calm",
+    pooling="last",
+    n_random=200,
+    n_shuffled=30,
+    n_sentences=4,
+    prefixes={"joy": "I am = glad.", "calm": "It rains."},
+    seed=2,
 )
+ABLATED = AblateSettings(
+    emotion="joy",
+    layer=3,
+    parts=("head", "mlp"),
+    at=(0, 2),
+    by="zero",
+    neutral="calm",
+    n_sentences=4,
+    words=("glad", "so happy"),
+    seed=2,
+)
+CONTRAST = ContrastSettings(neutral="calm", n_permutations=9, seed=2)
+LOGITS = LensSettings(neutral="calm", n_random=30, n_tokens=4, seed=2)
+ASKED: tuple[tuple[Kind[Any], CauseRequest], ...] = (
+    (HEADS, HeadsRequest(**PLACE, settings=CONTRAST)),
+    (LENS, LensRequest(**PLACE, settings=LOGITS)),
+    (PROJECT, ProjectRequest(**PLACE, neutral="calm", file="book.txt", n_top=4)),
+    (PATTERNS, PatternsRequest(model="m", emotion="joy", budget_mb=7)),
+    (ABLATE, AblateRequest(model="m", settings=ABLATED)),
+    (STEER, SteerRequest(model="m", settings=STEERED)),
+)
+"""Every option has another value than its default."""
 
 
 def typed(kind: Kind[Any], *words: str) -> CauseRequest:
