@@ -86,7 +86,7 @@ class DirectionRequest(CauseRequest):
     @property
     def neutral(self) -> str:
         """The class that the direction is measured from."""
-        raise NotImplementedError
+        return str(self.own["settings"]["neutral"])
 
     @property
     def labels(self) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -73,11 +73,10 @@ def continued(
     # The weights are read once for both, which is most of the time of one token.
     generator = Generator(bridge, device, direct=direct, budget=2 * engine.context)
     start = len(prompt.ids) - 1 if from_last else prompt.content_start
-    adder = _Adder(vector, start)
     with (
         shortcut(bridge, ()) if direct else nullcontext(),
         _few_threads(bridge.original_model),
-        blocks_of(bridge)[layer].register_forward_pre_hook(adder, with_kwargs=True),
+        blocks_of(bridge)[layer].register_forward_pre_hook(_adder(vector, start), with_kwargs=True),
     ):
         both = generator.run([prompt, prompt], generation, lambda _: None)
     written = dict(zip(("plain", "steered"), both, strict=True))
@@ -114,21 +113,20 @@ def _few_threads(model: nn.Module) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Adder:
+def _adder(vector: np.ndarray, start: int) -> Callable[..., Any]:
     """A hook that adds a vector from a position of the second of two rows on.
 
     It does so also where earlier positions are cached.
     """
+    added, begun = torch.tensor(vector), False
 
-    def __init__(self, vector: np.ndarray, start: int) -> None:
-        self._vector, self._start, self._begun = torch.tensor(vector), start, False
-
-    def __call__(
-        self, _block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def add(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        nonlocal begun
         stream = stream_of(args, kwargs).clone()
         # One position in a later pass is the newest token; more are the whole text again.
-        first = 0 if self._begun and stream.shape[1] == 1 else self._start
-        self._begun = True
-        stream[1, first:] += self._vector.to(stream)
+        first = 0 if begun and stream.shape[1] == 1 else start
+        begun = True
+        stream[1, first:] += added.to(stream)
         return with_stream(args, kwargs, stream)
+
+    return add

@@ -36,11 +36,6 @@ class HeadsRequest(DirectionRequest):
 
     settings: ContrastSettings = field(default_factory=ContrastSettings)
 
-    @property
-    def neutral(self) -> str:
-        """The class that the direction is measured from."""
-        return self.settings.neutral
-
 
 def contributions(
     model: str,

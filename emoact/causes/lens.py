@@ -44,11 +44,6 @@ class LensRequest(DirectionRequest):
 
     settings: LensSettings = field(default_factory=LensSettings)
 
-    @property
-    def neutral(self) -> str:
-        """The class that the direction is measured from."""
-        return self.settings.neutral
-
 
 def _check(request: LensRequest, units: Sequence[Unit]) -> tuple[LensRequest, ModelRequest, str]:
     direction_of(units[0], units[1], request.target)

@@ -1,5 +1,6 @@
 """Ablation equals a loop over plain Hugging Face, and its command works from files to table."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
         mlp=rng.normal(size=(*shape, engine.facts.d_model)).astype(np.float32),
     )
     model = hugging_face(folder)
+    how = {"unit": units[READ], "read_layer": READ, "words": WORDS}
+    plainly = partial(ablated, model, PROJECTIONS[family], **how)
     kinds = {part.kind for part in found.parts}
     assert kinds == {"head", "mlp", "layer", "direction"} | (
         {"group"} if family in ("llama", "gemma3_text") else set()
@@ -63,16 +66,7 @@ def test_every_ablation_equals_a_loop_over_plain_hugging_face(family: str, tmp_p
                 elif replacement is not None and part.heads:
                     value = replacement.z[at, part.layer, list(part.heads)]
                 for ours, asked in ((whole[at], None), (changed[at], part)):
-                    expected = ablated(
-                        model,
-                        PROJECTIONS[family],
-                        ids,
-                        asked,
-                        value,
-                        units[READ],
-                        read_layer=READ,
-                        words=WORDS,
-                    )
+                    expected = plainly(ids=ids, part=asked, value=value)
                     assert ours.projection == pytest.approx(expected[0], abs=1e-5)
                     assert ours.log_odds == pytest.approx(expected[2], abs=1e-5)
                     assert ours.log_prob == pytest.approx(expected[1], abs=1e-5 * len(ids))
@@ -154,20 +148,10 @@ def test_the_command_gives_what_plain_hugging_face_gives(tmp_path: Path, typed: 
     ]
     assert found["words"] == list(WANTED)
     for asked_part in (None, part):
+        how = {"part": asked_part, "value": nothing, "unit": unit, "read_layer": READ}
+        plainly = partial(ablated, model, PROJECTIONS["llama"], words=first_tokens, **how)
         by_class = {
-            label: [
-                ablated(
-                    model,
-                    PROJECTIONS["llama"],
-                    tokens[label][s],
-                    asked_part,
-                    nothing,
-                    unit,
-                    read_layer=READ,
-                    words=first_tokens,
-                )
-                for s in found["test_scenarios"]
-            ]
+            label: [plainly(ids=tokens[label][s]) for s in found["test_scenarios"]]
             for label in LABELS
         }
         projections = [np.mean([each[0] for each in by_class[label]]) for label in LABELS]

@@ -1,5 +1,6 @@
 """Steered and ablated figures do not depend on how the texts are laid out in passes."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +91,19 @@ def test_figures_are_those_of_plain_hugging_face_under_every_layout(
         Part(kind="directions", layer=0, layers=(0, 1)): [units] * len(texts),
     }
 
-    def plainly(at: int, part: Part | None) -> tuple[float, float, float]:
-        return ablated(
-            plain,
-            PROJECTIONS[family],
-            prompts[at].ids.tolist(),
-            part,
-            None if part is None else parts[part][at],
-            units[READ],
-            read_layer=READ,
-            words=(7,),
-        )
-
+    how = {"unit": units[READ], "read_layer": READ, "words": (7,)}
+    plainly = partial(ablated, plain, PROJECTIONS[family], **how)
     steered = [
         np.stack([log_probs(plain, each.ids.tolist(), READ, dose * true[READ]) for dose in doses])
         for each in prompts
     ]
-    changed = {part: [plainly(at, part) for at in range(len(texts))] for part in parts}
+    changed = {
+        part: [
+            plainly(ids=prompt.ids.tolist(), part=part, value=value)
+            for prompt, value in zip(prompts, values, strict=True)
+        ]
+        for part, values in parts.items()
+    }
 
     for plan, budget, wide in LAYOUTS:
         chosen = {"plan": plan, "budget": min(budget, first.budgets[plan]), "direct": True}

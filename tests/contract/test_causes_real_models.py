@@ -1,6 +1,7 @@
 """Steering, ablation and contributions of the real models equal plain Hugging Face."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,12 +93,9 @@ def compared(
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     heads = next(part.heads for part in found.parts if part.kind == "head")
 
-    def plainly(text: Text, part: Part | None, value: Any = None) -> tuple[float, float, float]:
-        how: dict[str, Any] = {"read_layer": read, "words": WORDS}
-        ids = text.ids.tolist()
-        return ablated(plain, PROJECTIONS["llama"], ids, part, value, unit[read], **how)
-
-    whole = [plainly(text, None) for text in texts]
+    how: dict[str, Any] = {"unit": unit[read], "read_layer": read, "words": WORDS}
+    plainly = partial(ablated, plain, PROJECTIONS["llama"], **how)
+    whole = [plainly(ids=text.ids.tolist(), part=None, value=None) for text in texts]
     for layer in (0, read - 1):
         for kind in KINDS:
             part = Part(
@@ -112,7 +110,7 @@ def compared(
                 value = np.zeros((1, size) if kind == "head" else size, np.float32)
             changed, before = found.ablated(part, None), found.without(layer)
             for text, new, old, plain_old in zip(texts, changed, before, whole, strict=True):
-                plain_new = plainly(text, part, value)
+                plain_new = plainly(ids=text.ids.tolist(), part=part, value=value)
                 size = abs(plain_old[0])
                 note(
                     "projection",
