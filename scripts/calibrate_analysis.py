@@ -192,8 +192,8 @@ def _order(pool: Pool, n: int) -> Section:
         "Scores of implicit prompts by a probe whose threshold lies elsewhere: data sets in which "
         f"`p_order` is at most .05 (an error without an effect; {designs.PERMUTATIONS} "
         "relabellings), and share of intervals of `auroc` that hold the true one. Median of four "
-        "layers; effects in standard deviations of a prompt in its scenario. Where the true AUROC "
-        "leaves less than one scenario out of order, intervals are conservative."
+        "layers; effects in standard deviations of a prompt in its scenario. From an AUROC "
+        "of 1 − 1/*n* on, *n* the scenarios of the class with fewer, they are conservative."
     )
     rows = list[tuple[Row, Row]]()
     for code, case in enumerate(probes.ORDERS):
@@ -213,7 +213,8 @@ def _order(pool: Pool, n: int) -> Section:
 
 def _of_case(case: probes.Case) -> Row:
     layout, size, effect = case
-    return (f"matched, {size}" if layout == "matched" else layout), f"{effect:g}"
+    where = f"matched, {size}" if layout == "matched" else layout.removesuffix(", sd 3 : 1")
+    return where, f"{effect:g}"
 
 
 def _far(pool: Pool, n: int) -> Section:

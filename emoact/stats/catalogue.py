@@ -210,6 +210,9 @@ TRANSFER_TABLES: tuple[Table, ...] = (
         transfer_table.MEASURES,
     ),
 )
+"""The tables of `emoact transfer`."""
+
+
 CAUSE_TABLES: tuple[Table, ...] = (
     _table(
         "heads",
@@ -224,7 +227,7 @@ CAUSE_TABLES: tuple[Table, ...] = (
         causes_columns.MEASURES,
     ),
 )
-"""The tables of `emoact transfer`."""
+"""The tables of results about heads and directions."""
 
 
 def table_named(name: str, among: Sequence[Table] | None = None) -> Table:
