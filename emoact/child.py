@@ -78,5 +78,5 @@ def main() -> None:
     try:
         answer = None, getattr(importlib.import_module(module), name)(json.load(sys.stdin))
     except Exception as error:  # noqa: BLE001 - a foreign parser can raise anything
-        answer = f"{type(error).__name__}: {error}"[:200], None
+        answer = f"{type(error).__name__}: {error}"[:400], None
     json.dump(answer, sys.stdout)

@@ -86,9 +86,9 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> Buffer
     try:
         descriptor = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     except ValueError:
-        raise OSError(errno.EINVAL, "the path holds a NUL character", path) from None
+        raise OSError(errno.EINVAL, "the path is not one that a file can have", path) from None
     except OSError as error:
-        if error.errno == errno.ELOOP and not follow:
+        if error.errno == errno.ELOOP and not follow and os.path.islink(path):  # noqa: PTH114
             raise OSError(errno.ELOOP, "it is a symbolic link", path) from None
         raise
     mode = os.fstat(descriptor).st_mode

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from emoact.decode import read_regular
 from emoact.errors import EmoactError, RequestError
 from emoact.jobs.machine import start_apart
 from emoact.models import hosts
@@ -268,19 +267,21 @@ def _start(request: ModelRequest) -> str:
 def _start_alone(request: ModelRequest) -> str:
     folder = hosts.new_folder()
     log, loading = folder / "log", json.dumps(dataclasses.asdict(request.loading))
+    words = [*WORKER, "--folder", os.fspath(folder), "--loading", loading]
     try:
-        words = [*WORKER, "--folder", os.fspath(folder), "--loading", loading]
-        process = start_apart(words, log=log, env=hosts.child_environment())
-        deadline = time.monotonic() + _START_S
-        while process.poll() is None and time.monotonic() < deadline:
-            if (folder / "socket").exists():
-                return ""
-            time.sleep(_PAUSE_S)
-        size = log.lstat().st_size
-        ended = read_regular(log, limit=_LOG_BYTES, after=max(0, size - _LOG_BYTES))
+        log.touch(mode=0o600)
+        # Open from now on: a host that ends takes its folder with it.
+        with log.open("rb") as output:
+            process = start_apart(words, log=log, env=hosts.child_environment())
+            deadline = time.monotonic() + _START_S
+            while process.poll() is None and time.monotonic() < deadline:
+                if (folder / "socket").exists():
+                    return ""
+                time.sleep(_PAUSE_S)
+            output.seek(max(0, os.fstat(output.fileno()).st_size - _LOG_BYTES))
+            return output.read(_LOG_BYTES).decode(errors="replace")
     except OSError as error:
         raise EmoactError(f"the model's process cannot be started: {error.strerror}") from error
-    return ended.decode(errors="replace")
 
 
 def _lost(log: str) -> EmoactError:

@@ -132,8 +132,8 @@ def resume(
             )
         config = directory.config()
         _executor(config, "resume")
-        if not allow_pickle_weights:
-            _refuse_pickles(config, f": `emoact runs resume {run_id} --allow-pickle-weights`")
+        resuming = f": `emoact runs resume {run_id} --allow-pickle-weights`"
+        _check_pickles(config, allowed=allow_pickle_weights, how=resuming)
         if isinstance(config, RunConfig):
             if config.ray_address not in (None, ray_address):
                 raise RequestError(
@@ -165,7 +165,7 @@ def again(results: str | os.PathLike[str], run_id: str) -> Started:
         raise RequestError(
             f"run {run_id!r} is an extraction", remedy=f"Its command is: {config.shell_command}"
         )
-    _refuse_pickles(config, ", start it in a shell with --allow-pickle-weights")
+    _check_pickles(config, allowed=False, how=", start it in a shell with --allow-pickle-weights")
     return start(config.again())
 
 
@@ -219,8 +219,8 @@ def _executor(config: AnyConfig | None, capability: Capability) -> Executor:
     return executor
 
 
-def _refuse_pickles(config: AnyConfig, how: str) -> None:
-    if loads_pickles(config):
+def _check_pickles(config: AnyConfig, *, allowed: bool, how: str) -> None:
+    if loads_pickles(config) and not allowed:
         raise RequestError(
             f"run {config.run_id!r} loads weights that are stored as pickles, which can run code",
             remedy=f"If you trust the models that it names{how}.",

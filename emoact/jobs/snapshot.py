@@ -286,10 +286,10 @@ def _saved(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
 
 
 def _skipped(moved: Snapshot, fields: Mapping[str, Any]) -> Snapshot:
-    kept = {key: fields[key] for key in ("path", "reason")}
     for unit in moved.units:
         # What an earlier attempt of this run saved keeps its figures.
         if _is(unit, fields) and unit.state != "saved":
+            kept = {key: fields[key] for key in ("path", "reason")}
             return _unit(moved, fields, state="skipped", samples_done=unit.n_samples, **kept)
     return moved
 

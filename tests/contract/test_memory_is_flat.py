@@ -9,6 +9,8 @@ from emoact.bench.peak import peak_of
 from emoact.bench.subject import RUN
 from tests.support.tiny_models import seeded_model, small_tokenizer
 
+pytestmark = pytest.mark.fault
+
 WORDS = "the soup was cold again and nobody came to the door when we rang for the third time"
 LAYERS, WIDTH, COPIES = 4, 192, 600
 

@@ -117,7 +117,7 @@ def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", ["", "a\0b.csv", "\0"])
 def test_a_path_that_names_nothing_is_refused(name: str) -> None:
-    with pytest.raises(RequestError, match=r"no such file|NUL character") as caught:
+    with pytest.raises(RequestError, match=r"no such file|file can have") as caught:
         read_prompts(name)
     assert "\0" not in str(caught.value)
     assert caught.value.remedy

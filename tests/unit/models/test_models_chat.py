@@ -55,7 +55,7 @@ def test_text_is_the_user_turn_between_system_prompt_and_answer(tmp_path: Path) 
         (None, "no chat template"),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "stopped",
+            "stopped after 3 seconds or 512 MiB",
         ),
         ("{{ 'a' * 10 ** 10 }}", "too much memory"),
         ("{% for a in range(99999) %}{{ 'aaaaaaaaaaaaaaaaaaaa' }}{% endfor %}", "more text"),

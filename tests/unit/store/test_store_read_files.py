@@ -41,7 +41,7 @@ PATHS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "link to itself": (lambda path: path.symlink_to(path), "loop", "symbolic link"),
     **{f"/dev/{name}": (lambda _: None, f"/dev/{name}", "a device")
        for name in ("zero", "random", "null")},
-    "NUL": (lambda _: None, "a\0b", "the path holds a NUL character"),
+    "NUL": (lambda _: None, "a\0b", "the path is not one that a file can have"),
     "long name": (lambda _: None, "x" * 5000, "cannot be opened"),
     "long path": (lambda _: None, "x/" * 3000 + "a.pkl", "cannot be opened"),
 }  # fmt: skip
