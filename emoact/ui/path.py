@@ -12,6 +12,7 @@ from emoact import numbers
 from emoact.errors import EmoactError
 from emoact.jobs.config import RunKind
 from emoact.store.layout import ResultsRoot
+from emoact.store.protocol import PooledStore
 from emoact.ui.analyses import saved_analyses
 from emoact.ui.boxes import next_step
 from emoact.ui.current_run import runs_of
@@ -48,7 +49,7 @@ def steps(results: str) -> list[Step]:
     made = numbers.moment_of(analyses[0].created_at) if analyses else None
     current = bool(reports) and (made is None or reports[0].made >= made)
     looked = results in st.session_state.get(_LOOKED, ()) or bool(analyses)
-    return [
+    found = [
         Step(name="Prompts", page="prompts", done=True, label="Look at the prompts"),
         Step(
             name="Extract",
@@ -89,6 +90,9 @@ def steps(results: str) -> list[Step]:
             else "Write a report, some seconds",
         ),
     ]
+    pooled = bool(files) and all(file.path.endswith(PooledStore.suffix) for file in files)
+    # Pooled vectors have no norms by position to look at.
+    return [step for step in found if not (pooled and step.name == "Look")]
 
 
 def show(

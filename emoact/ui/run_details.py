@@ -15,6 +15,7 @@ from emoact.jobs.directory import RunDirectory
 from emoact.jobs.queue import shards_of
 from emoact.jobs.views import RunSummary, RunView
 from emoact.store.layout import ResultsRoot
+from emoact.store.protocol import PooledStore
 from emoact.ui import analyse_panel, path
 from emoact.ui.boxes import error_box, keep_error, leave_for, next_step, show_kept_error
 from emoact.ui.compare import flat
@@ -205,14 +206,17 @@ def show_written(view: RunView) -> None:
         return
     if view.config is not None:
         analyse_example(view.config.results, view.summary)
-    next_step(
-        "Look at the activations",
-        "activations",
-        parameters={"model": list(dict.fromkeys(unit.folder for unit in done))},
-        primary=view.state == "finished",
-    )
+    shown = [unit.folder for unit in done if not (unit.path or "").endswith(PooledStore.suffix)]
+    if shown:
+        next_step(
+            "Look at the activations",
+            "activations",
+            parameters={"model": list(dict.fromkeys(shown))},
+            primary=view.state == "finished",
+        )
     if view.config is not None:
-        path.show(view.config.results, after="Look", primary=False)
+        after = "Look" if shown else "Extract"
+        path.show(view.config.results, after=after, primary=False)
     st.dataframe(
         [
             {

@@ -6,6 +6,8 @@ from streamlit.testing.v1 import AppTest
 
 from emoact.jobs.config import RunConfig
 from emoact.jobs.demo import demo_prompts
+from emoact.store.convert import convert
+from emoact.store.protocol import PooledStore
 from emoact.ui.run_details import EXAMPLE
 from tests.support.pages import open_page, words
 from tests.support.planted import plant_grid
@@ -33,6 +35,22 @@ def test_home_shows_what_is_done_and_the_next_step_with_its_cost(results: Path) 
     assert analyse.label == "Analyse 1 model × 3 emotions, about 30 s"
     analyse.click().run()
     assert app.title[0].value == "Directions"
+
+
+def test_pooled_vectors_are_analysed_without_a_look(results: Path) -> None:
+    plant_scenarios(results)
+    for file in list(results.rglob("activations_*.pkl")):
+        convert(file, to="pooled", out=file.with_name(f"{file.stem}{PooledStore.suffix}"))
+        file.unlink()
+    plant_run(results, store="pooled")
+    for app in (open_page("home"), open_page("runs", run="20260131-140500-aaaa")):
+        assert [part.split("/check: ")[-1].strip("*]") for part in path(app)[:3]] == [
+            "Prompts",
+            "Extract",
+            "Analyse",
+        ]
+        assert not any(b.label == "Look at the activations" for b in app.button)
+        assert any(b.label.startswith("Analyse 1 model") for b in app.button)
 
 
 def test_after_an_analysis_the_next_step_is_about_causes(results: Path) -> None:

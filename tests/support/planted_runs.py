@@ -17,6 +17,7 @@ from emoact.jobs.snapshot import (
 )
 from emoact.models.registry import find_spec
 from emoact.schema import ExtractionOptions
+from emoact.store.protocol import find_store, unit_file_name
 from tests.support.planted import EMOTIONS
 from tests.support.run_files import a_config, a_model, an_event, hold, write_directory, write_events
 
@@ -38,6 +39,7 @@ def plant_run(
     error: RunError | None = None,
     log: str = "loading smollm2-135m\nextracting gratitude\n",
     dataset: str = "data/prompts.jsonl",
+    store: str = "pickle",
 ) -> RunLock | None:
     """A run with `done` units saved; the lock stands in for its worker while it is active."""
     config = a_config(
@@ -49,6 +51,7 @@ def plant_run(
         counts=dict.fromkeys(emotions, n_samples),
         dataset=DatasetRef(source=dataset, path="/data/prompts.jsonl", sha256="d" * 64),
         options=options or ExtractionOptions(),
+        store=store,
         command=f"python -m emoact extract --model {models[0]}",
     )
     snapshot = _snapshot(config, state, done=done, notes=notes, error=error)
@@ -147,7 +150,8 @@ def _unit(
     config: RunConfig, unit: UnitProgress, *, finished: bool, current: bool, state: State
 ) -> UnitProgress:
     if finished:
-        path = f"{config.results}/activations/{unit.folder}/activations_{unit.emotion}.pkl"
+        name = unit_file_name(unit.emotion, find_store(config.store).suffix)
+        path = f"{config.results}/activations/{unit.folder}/{name}"
         return dataclasses.replace(
             unit,
             state="saved",
