@@ -21,8 +21,10 @@ _HEIGHT = 236
 _HEIGHT_SOLID = 590
 _ROW_GAP = 74
 _MARGIN_TOP, _MARGIN_BARE, _MARGIN_BOTTOM, _LEGEND_ROW = 44, 12, 58, 24
-_WIDTH, _WIDTH_NARROW, _LEGEND_SIGN, _LETTER = 860, 330, 52, 6.2
-"""Pixels of a page, of a page on a phone, of the sign of an entry of the legend, of a letter."""
+_WIDTH, _WIDTH_NARROW, _LEGEND_SIGN = 860, 330, 52
+"""Pixels of a page, of a page on a phone, of the sign of an entry of the legend."""
+_LETTER, _LETTER_LONG = 6.2, 5.3
+"""Pixels of a letter, and of one of long words."""
 _AXIS_TITLE, _TICK, _RIGHT, _RIGHT_BAR = 40, 26, 18, 104
 """Pixels of an axis title with the signs of ticks, of these alone, and of the right margin."""
 _LONG_TICKS, _FITTING, _NUMBERS = 40, 8, 9
@@ -181,7 +183,9 @@ def _beside(panel: Panel, fold: int) -> int:
         ticks = [f"{value:,.{places}f}" for value in (min(values), max(values))]
     letters = max(map(len, axis.categories or axis.ticks or ticks), default=0)
     letters = min(letters, fold or letters)
-    return round((_AXIS_TITLE if axis.title else _TICK) + _LETTER * letters)
+    # In long words narrow letters make up for wide ones.
+    letter = _LETTER_LONG if letters > _FOLD else _LETTER
+    return round((_AXIS_TITLE if axis.title else _TICK) + letter * letters)
 
 
 def _title(panel: Panel, paint: Paint, *, x: float, y: float) -> dict[str, Any]:
