@@ -21,7 +21,7 @@ from emoact.sites import Site, SiteName
 from emoact.store import pickle_opcodes
 from emoact.store.atomic import replace_atomically
 from emoact.store.compact.archive import ArchiveWriter
-from emoact.store.compact.arrays import CHUNK_BYTES, PAGE, Form, as_json, encode
+from emoact.store.compact.arrays import CHUNK_BYTES, LEVELS, PAGE, Form, as_json, encode
 from emoact.store.compact.prefixes import Sharing, marks_of, nothing_shared, share_prefixes
 from emoact.store.protocol import CompactStore, Written
 from emoact.store.shard import Activations
@@ -217,17 +217,17 @@ def _write(
 
 def _members(
     shard: Activations, forms: Mapping[SiteName, Form], sharing: Sharing, spare: deque[Chunk]
-) -> Iterator[tuple[str, bytes | Chunk]]:
-    """Documents and chunks of all sites, in the order of the file."""
+) -> Iterator[tuple[str, bytes | Chunk, int]]:
+    """Documents and chunks of all sites in the order of the file, with the codec's level."""
     for name, form in forms.items():
-        yield form.document_name, as_json(form.document())
+        yield form.document_name, as_json(form.document()), 0
         for at, layer in enumerate(shard.layout.layers(name)):
             for block, rows in enumerate(_blocks(shard, name, layer, form, sharing, spare)):
-                yield form.chunk_name(block, at), rows
+                yield form.chunk_name(block, at), rows, LEVELS[at % len(LEVELS)]
 
 
 def _packed(
-    members: Iterator[tuple[str, bytes | Chunk]], precision: Precision, spare: deque[Chunk]
+    members: Iterator[tuple[str, bytes | Chunk, int]], precision: Precision, spare: deque[Chunk]
 ) -> Iterator[tuple[str, bytes, int]]:
     """The members and their checksums in their order, chunks as pcodec stores them.
 
@@ -236,10 +236,11 @@ def _packed(
     count = min(os.cpu_count() or 1, _THREADS)
     waiting: deque[tuple[str, Future[tuple[bytes, int]]]] = deque()
 
-    def pack(content: bytes | Chunk) -> tuple[bytes, int]:
+    def pack(content: bytes | Chunk, level: int) -> tuple[bytes, int]:
         if isinstance(content, bytes):
             return content, zlib.crc32(content)
-        text = encode(round_values(content, precision), n_dropped=23 - MANTISSA_BITS[precision])
+        n_dropped = 23 - MANTISSA_BITS[precision]
+        text = encode(round_values(content, precision), n_dropped=n_dropped, level=level)
         spare.append(content)
         return text, zlib.crc32(text)
 
@@ -247,8 +248,8 @@ def _packed(
     # process has freed a larger block before.
     np.empty(2 * CHUNK_BYTES, dtype=np.uint8)
     with ThreadPoolExecutor(count) as executor:
-        for member, content in members:
-            waiting.append((member, executor.submit(pack, content)))
+        for member, content, level in members:
+            waiting.append((member, executor.submit(pack, content, level)))
             if len(waiting) > count + 1:
                 first, packed = waiting.popleft()
                 yield first, *packed.result()

@@ -17,6 +17,7 @@ import emoact
 from emoact.errors import EmoactError
 from emoact.schema import Precision
 from emoact.sites import SiteName, site, site_names
+from emoact.store.compact.arrays import LEVELS, decode, encode
 from emoact.store.compact.prefixes import share_prefixes
 from emoact.store.compact.writing import round_values, write_compact
 from emoact.store.protocol import Written
@@ -128,6 +129,21 @@ def test_the_same_unit_gives_the_same_bytes(tmp_path: Path) -> None:
     )
     data = (tmp_path / "other.zarr.zip").read_bytes()
     assert first == second == Written(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+@given(arrays(np.uint32, st.integers(0, 40)), st.integers(0, 31), st.sampled_from(LEVELS))
+def test_every_bit_comes_back_whatever_the_last_bits_are(
+    whole: Any, n_zero: int, level: int
+) -> None:
+    values = (whole >> n_zero << n_zero).view(np.float32)
+    found = decode(encode(values, level=level), shape=values.shape, dtype="float32")
+    assert found.tobytes() == values.tobytes()
+
+
+def test_numbers_of_bfloat16_are_packed_as_such() -> None:
+    values = np.random.default_rng(0).normal(size=70_000).astype(np.float32)
+    short = (bits(values) & 0xFFFF0000).view(np.float32)
+    assert len(encode(short)) < 0.5 * len(encode(values))
 
 
 @pytest.mark.parametrize("lengths", [(), (1,)])
