@@ -38,7 +38,8 @@ class Scores:
     @property
     def auroc_interval(self) -> Float64[np.ndarray, "2 layer"]:
         """95 % interval of the AUROC of each layer."""
-        return share_interval(self.auroc, self.n_scenarios, math.prod(self.n_prompts))
+        n = self.n_scenarios
+        return share_interval(self.auroc, n, math.prod(self.n_prompts), enlarged=1 - 1 / n)
 
     def over(self, layers: Sequence[int]) -> Scores:
         """The median over some layers, in the prompts and in every draw."""

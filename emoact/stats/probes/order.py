@@ -66,7 +66,7 @@ def order_of(
         drawn[at : at + size] = np.median([auroc(each, labels, weights) for each in scores], axis=0)
     n_units = min(len(np.unique(own.scenario_of[side])) for side in (labels, ~labels))
     n, n_others = int(labels.sum()), int((~labels).sum())
-    low, high = share_interval(drawn, n_units, n * n_others)
+    low, high = share_interval(drawn, n_units, n * n_others, enlarged=1 - 1 / n_units)
 
     emotion = own.labels[own.label_of[labels][0]]
     reference = [label for label in own.labels if label != emotion]
