@@ -68,8 +68,36 @@ ADDED_TO_EFFECTS = (
 """Columns that results of earlier versions may lack."""
 
 
+# Settings of a question have defaults, and those of a result have none.
+_OWN: Mapping[str, type] = {
+    "heads": _of("settings", neutral=str, **_all(int, "n_permutations", "seed")),
+    "steer": _of(
+        "settings",
+        **_all(tuple[float, ...], "doses", "control_doses"),
+        emotions=_Texts,
+        layers=tuple[int, ...],
+        **_all(int, "n_random", "n_shuffled", "seed"),
+        **_all(str, "neutral", "pooling"),
+        n_sentences=int | None,
+    ),
+    "ablate": _of(
+        "settings",
+        **_all(int, "layer", "seed"),
+        **_all(str, "emotion", "neutral", "by"),
+        parts=_Texts,
+        at=tuple[int, ...],
+        n_sentences=int | None,
+    ),
+}
+
+
+def _check_own(kind: str, settings: Any) -> None:
+    decode(_OWN[kind], settings, where="settings", ignore_unknown=True)
+
+
 def _check_heads(found: Mapping[str, Any], rests_on: Mapping[str, Any]) -> None:
     settings = {**rests_on, **found}.get("settings")
+    _check_own("heads", settings)
     decode(ContrastSettings, settings, where="settings", ignore_unknown=True)
     if found["total"] == 0:
         raise RequestError("total is 0, of which nothing is a share")
@@ -113,12 +141,17 @@ def _check_project(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
 
 def _check_steer(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
     settings = found["settings"]
+    _check_own("steer", settings)
     if not all(settings[name] for name in ("emotions", "layers", "control_doses")):
         raise RequestError("found.settings names no emotion, no layer or no control dose")
     _check_places(found["effects"], "layer")
     for row in found["effects"]:
         if row["emotion"] not in settings["emotions"] or row["layer"] not in settings["layers"]:
             raise RequestError("found.effects has an emotion or a layer that was not asked for")
+
+
+def _check_ablate(found: Mapping[str, Any], _: Mapping[str, Any]) -> None:
+    _check_own("ablate", found["settings"])
 
 
 _TOKEN = _of("token", side=_End, token=str)
@@ -240,6 +273,7 @@ _FORMS: Mapping[str, _Form] = {
                 tied=bool,
             ),
         },
+        check=_check_ablate,
     ),
 }
 """By kind of result."""

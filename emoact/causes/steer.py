@@ -12,7 +12,7 @@ from emoact import numbers
 from emoact.causes.chosen import CauseRequest, check_pooling
 from emoact.causes.contributions import check_layer
 from emoact.causes.prepared import Kind, multiplied, result_of, time_of_passes
-from emoact.causes.settings import SWEEP_SENTENCES, SteerSettings
+from emoact.causes.settings import DOSES, SWEEP_SENTENCES, SteerSettings
 from emoact.causes.steer_result import sentences_of, table_of
 from emoact.errors import RequestError
 from emoact.models.alike import ModelRequest
@@ -90,6 +90,7 @@ def steer(
         CancelledError: The run was cancelled.
         EmoactError: The run failed; says why.
     """
+    settings = {name: value for name, value in settings.items() if value is not None}
     settings |= {"emotions": tuple(emotions or ()), "layers": tuple(layers or ())}
     settings |= {"doses": tuple(doses)} if doses else {}
     asked = SteerRequest(results=results, model=model, settings=SteerSettings(**settings))
@@ -120,7 +121,7 @@ def filled(settings: SteerSettings, units: Sequence[Unit]) -> SteerSettings:
     layers = settings.layers or default_layers(n_layers)
     for layer in layers:
         check_layer(layer, n_layers)
-    doses, control_doses = settings.doses, settings.control_doses
+    doses, control_doses = settings.doses or DOSES, settings.control_doses
     n_sentences = settings.n_sentences
     alone = len(emotions) == len(layers) == 1 and len(doses) <= _MOST_SHARED
     if n_sentences is None and not alone:
@@ -131,6 +132,7 @@ def filled(settings: SteerSettings, units: Sequence[Unit]) -> SteerSettings:
         settings,
         emotions=emotions,
         layers=layers,
+        doses=doses,
         control_doses=control_doses,
         n_sentences=n_sentences,
     )

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from emoact.analysis.saved import SavedAnalysis
 from emoact.causes.ablate import ABLATE
 from emoact.causes.heads import HEADS
 from emoact.causes.lens import LENS
-from emoact.causes.saved import SavedCause, saved_causes
+from emoact.causes.saved import SavedCause, left_out, saved_causes
 from emoact.causes.steer import STEER
 from emoact.errors import EmoactError, FileRefusedError, RequestError
 from emoact.jobs.directory import RunDirectory
@@ -132,7 +133,7 @@ class Material:
         units: By folder, emotions in the order of every page.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
-        unread_analyses: Newer ones that cannot be read, each with the reason.
+        unread: Newer analyses and results about causes that are not included, with the reasons.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -142,7 +143,7 @@ class Material:
     findings: tuple[ActivationFinding, ...]
     audits: tuple[AuditReport, ...]
     phase3: Phase3 | None = None
-    unread_analyses: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     heads: tuple[SavedCause, ...] = ()
     lenses: tuple[SavedCause, ...] = ()
     steered: tuple[SavedCause, ...] = ()
@@ -210,6 +211,10 @@ def gather(
     hashes = {each for unit in units for each in (*unit.hashes, unit.sha256)}
     phase3, unread = newest_phase3(root, hashes)
     folders = {unit.folder for unit in units}
+    heads = HEADS.saved(root)
+    steered, ablated = (saved_causes(root, kind.name) for kind in (STEER, ABLATE))
+    kinds = (HEADS.name, STEER.name, ABLATE.name)
+    others = Counter(left_out(root, kinds, (*heads, *steered, *ablated)).values())
 
     def own(saved: Iterable[SavedCause]) -> tuple[SavedCause, ...]:
         return tuple(each for each in saved if each.found["model"] in folders)
@@ -221,11 +226,11 @@ def gather(
         findings=findings,
         audits=audits,
         phase3=phase3,
-        unread_analyses=unread,
-        heads=own(HEADS.saved(root)),
+        unread=(*unread, *(f"{n} about causes: {why}" for why, n in others.items())),
+        heads=own(heads),
         lenses=LENS.saved(root),
-        steered=own(saved_causes(root, STEER.name)),
-        ablated=own(saved_causes(root, ABLATE.name)),
+        steered=own(steered),
+        ablated=own(ablated),
         executors=_executors(root, units),
     )
 

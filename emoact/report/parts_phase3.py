@@ -30,7 +30,7 @@ def phase3(material: Material, words: Words) -> tuple[Section, ...]:
     found, random = material.phase3, material.random
     unread = [
         Remark(tone="warning", text=words("phase3.unread", reason=reason))
-        for reason in material.unread_analyses
+        for reason in material.unread
     ]
     if found is None:
         plan = ("direction", "strength", "distances", "across")

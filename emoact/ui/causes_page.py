@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from emoact import numbers
 from emoact.causes.ablate import ABLATE, AblateRequest
-from emoact.causes.chosen import direction_units
+from emoact.causes.chosen import CauseRequest, direction_units
 from emoact.causes.contributions import Target
 from emoact.causes.direction import direction_of
 from emoact.causes.saved import RANDOM_WORDS, left_out, saved_causes
@@ -21,7 +23,7 @@ from emoact.causes.settings import (
     SteerSettings,
 )
 from emoact.causes.steer import SITE, STEER, SteerRequest, default_layers
-from emoact.errors import EmoactError
+from emoact.errors import EmoactError, RequestError
 from emoact.host.client import MOST_CHARACTERS, continue_both, is_warm
 from emoact.jobs.controls import known_as
 from emoact.models.alike import check_bos, request_alike
@@ -46,6 +48,8 @@ from emoact.views.causes import ABLATIONS, Causes, label
 from emoact.views.text import coloured, md, mono
 from emoact.views.theme import emotion_styles
 from emoact.views.view import Choice
+
+Asked = TypeVar("Asked", bound=CauseRequest)
 
 _PLACES = ("every position after BOS", "last prompt token on")
 
@@ -128,14 +132,14 @@ def _forms(results: str, files: list[UnitFile], source: Causes) -> None:
     )
     n_layers = layers_of(files, model)
     with steering:
-        asked = _steer_form(results, model, emotions, neutral, n_layers)
+        asked = _of_form(_steer_form, results, model, emotions, neutral, n_layers)
         if asked is not None:
             n_cells = len(asked.settings.emotions) * len(asked.settings.layers)
             start_form(STEER, asked, f"Steer {numbers.plural(n_cells, 'direction')}")
     with trying:
         _typed(results, model, emotions, neutral, n_layers)
     with taking:
-        taken = _ablate_form(results, model, emotions, neutral, n_layers)
+        taken = _of_form(_ablate_form, results, model, emotions, neutral, n_layers)
         if taken is not None:
             start_form(ABLATE, taken, "Take the parts out")
 
@@ -207,6 +211,15 @@ def _typed(results: str, model: str, emotions: list[str], neutral: str, n_layers
     )
     if found.random_weights:
         st.caption(RANDOM_WORDS)
+
+
+def _of_form(form: Callable[..., Asked | None], *facts: Any) -> Asked | None:
+    """What a form asks; a box says what is not allowed."""
+    try:
+        return form(*facts)
+    except RequestError as error:
+        error_box(error, title="This cannot be computed")
+        return None
 
 
 def _steer_form(

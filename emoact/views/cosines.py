@@ -12,7 +12,7 @@ from emoact import sites as known
 from emoact.analysis.sentences import p_text
 from emoact.models.registry import display_name
 from emoact.numbers import percent, plural, two
-from emoact.views.analysed import MODEL, SITES, Analysed, of, sites_words, vector_terms
+from emoact.views.analysed import MODEL, SITES, Analysed, of, site_words, sites_words, vector_terms
 from emoact.views.beside import BESIDE, of_both, said_of_both
 from emoact.views.chart import (
     BEYOND_ONE,
@@ -246,8 +246,9 @@ def answer(source: Analysed, choice: Choice, _: Shown) -> list[str]:
     rows = source.rows("distances", model=choice["model"], site=choice["site"][0])
     if not len(rows):
         return []
+    lead = Carded(f"Each two emotions in the {site_words(choice['site'][0])}:")
     said = [Carded(card.sentence) for card in cards(source, choice)]
-    return [*said, null_sentence(rows), twin_sentence(rows)]
+    return [lead, *said, null_sentence(rows), twin_sentence(rows)]
 
 
 def cards(source: Analysed, choice: Choice) -> list[Card]:
@@ -279,10 +280,9 @@ def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> C
         below, above = int((value + reach < 1).sum()), int((value - reach > 0).sum())
         lines.append(
             f"Cross-validated cosine **{two(value.median())}** (median; {two(value.min())} to "
-            f"{two(value.max())}) at {len(known)} of {plural(len(rows), 'layer')}; its 95 % "
-            f"interval lies below 1 at {below} and above 0 at {above} of them."
-            + too_large(rows)
-            * f" {SELECTED}."
+            f"{two(value.max())}) at the {len(known)} of {plural(len(rows), 'layer')} where "
+            "both directions are significant and clear of 0; its 95 % interval lies below 1 at "
+            f"{below} and above 0 at {above} of them." + too_large(rows) * f" {SELECTED}."
         )
     else:
         lines.append(
@@ -296,7 +296,7 @@ def _pair(emotions: list[str], rows: pd.DataFrame, told: Mapping[Any, Any]) -> C
         f"Plain cosine outside of relabelled data at {outside} of {plural(len(plain), 'layer')}"
         + (f"; few dimensions decide it at {few}." if few else ".")
     )
-    verdict = str(told.get("verdict", "undecided"))
+    verdict = str(told.get("verdict", "not tested"))
     return Card(
         title=" – ".join(emotion_order(emotions)),
         verdict=VERDICTS.get(verdict, verdict),

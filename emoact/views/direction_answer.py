@@ -102,7 +102,9 @@ def _presence(headline: pd.DataFrame, strength: pd.DataFrame, settings: Analysis
     tested = [row for row in rows if math.isfinite(row["p_holm"])]
     if not tested:
         return "No prompt can be held out, so no direction can be distinguished from noise."
-    reference = md(settings.neutral) if settings.reference == "neutral" else "the other classes"
+    reference = (
+        md(settings.neutral) if settings.reference == "neutral" else "the mean of all classes"
+    )
     floor = 1 / (1 + settings.n_permutations)
     said = [presence_sentence(tested, reference, settings.sites, floor, md)]
     found = [row["emotion"] for row in tested if row["significant"]]

@@ -225,6 +225,7 @@ def _show_layers(source: Heads, choice: Choice) -> Shown:
                     hover="%{y:,.3~r} (95 % %{customdata[0]:,.3~r} to %{customdata[1]:,.3~r})",
                 )
             )
+    reach = ", with 95 % intervals over scenarios" if sums["low"].notna().any() else ""
     panel = Panel(
         marks=[Level(at=0.0, colour="axis", dash="solid"), *bands, *lines],
         x=Axis(title="layer", scale="layer"),
@@ -233,8 +234,8 @@ def _show_layers(source: Heads, choice: Choice) -> Shown:
     return Shown(
         table=sums,
         chart=Chart(rows=[[panel]], heights=[360]) if lines else None,
-        caption=f"What heads and MLP of each layer add to the direction of {where(saved)}, "
-        "with 95 % intervals over scenarios, the direction held.",
+        caption=f"What heads and MLP of each layer add to the direction of {where(saved)}{reach}, "
+        "the direction held.",
         name=f"components-{saved.id[:6]}",
     )
 

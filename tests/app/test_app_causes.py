@@ -105,6 +105,8 @@ def test_a_view_without_a_result_says_so(planted: Path) -> None:
     plant_ablations(planted)
     app = open_page("causes")
     assert app.button(key="steer-start")
+    app.text_input(key="steer-doses").set_value("0 1").run()
+    assert "allowed are numbers other than 0" in boxes(app)
 
 
 def test_the_map_greys_what_is_not_significant(planted: Path) -> None:

@@ -139,7 +139,8 @@ def test_a_result_with_another_field_is_passed_over_or_shown(
     root, shown, tried = ResultsRoot(tmp_path), 0, 0
     assert use(root, kind) == 1
     cases = list(changed(saved.found))
-    for at, junk in cases if every else random.Random(0).sample(cases, 100):
+    missing = [each for each in cases if each[1] is KeyError and "effects" not in each[0]]
+    for at, junk in cases if every else missing + random.Random(0).sample(cases, 100):
         tried += 1
         write(root, saved, put(saved.found, at, junk))
         try:

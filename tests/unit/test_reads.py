@@ -19,7 +19,7 @@ CHECKED_FILES = """
 """
 WRITTEN_FILES = """
     analysis/save.py host/client.py host/worker.py jobs/control.py jobs/directory.py jobs/events.py
-    jobs/executor.py jobs/lock.py store/atomic.py store/locks.py
+    jobs/lock.py store/atomic.py store/locks.py
 """
 ALLOWED = {
     **dict.fromkeys(("files.py", "store/read/closed.py"), "a reader itself"),

@@ -59,7 +59,7 @@ def test_two_emotions_have_the_verdict_of_the_probe_between_them(verdict: str, s
     assert (card.title, card.verdict) == ("gratitude – anger", said)
     assert card.shown == (verdict == "separated")
     assert "90 % [80 %, 95 %], permutation p = 0.002" in card.lines[0]
-    assert "**0.50** (median; 0.10 to 0.60) at 3 of 4 layers" in card.lines[1]
+    assert "**0.50** (median; 0.10 to 0.60) at the 3 of 4 layers" in card.lines[1]
     assert "below 1 at 2 and above 0 at 2" in card.lines[1]
     assert "at 1 of 4 layers; few dimensions decide it at 1" in card.lines[2]
     none = rows.assign(cv_cosine=float("nan"))
