@@ -23,7 +23,7 @@ Raised when an older emoact could not read the folder. New columns, tables and f
 it: readers show the ones that they know.
 """
 
-METHOD_VERSION = 10
+METHOD_VERSION = 11
 """Version of the computation.
 
 Raised when a figure changes, so that an analysis with the old figure is not taken for this one. A

@@ -30,7 +30,10 @@ ARCHIVE = "patterns.npz"
 
 RANDOM_WORDS = "The weights are random; this says nothing about emotion."
 
-OTHER_VERSION = "it was made by another version of emoact, and has to be made again"
+OTHER_VERSION = (
+    "it was made by another version of emoact, or is damaged; ask for it again, or delete its "
+    "folder"
+)
 
 _LONG = ("strings", "content")
 _DIGITS = 20

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emoact import sites
@@ -133,7 +133,8 @@ class Material:
         units: By folder, emotions in the order of every page.
         audits: One for each data set that the files were made with.
         phase3: The newest saved analysis, or None.
-        unread: Newer analyses and results about causes that are not included, with the reasons.
+        unread_analyses: Newer ones that cannot be read, each with the reason.
+        left_out: Results about causes that are not included, how many for each reason.
         executors: Names of the executors of the runs that wrote the files, where their records are.
     """
 
@@ -143,7 +144,8 @@ class Material:
     findings: tuple[ActivationFinding, ...]
     audits: tuple[AuditReport, ...]
     phase3: Phase3 | None = None
-    unread: tuple[str, ...] = ()
+    unread_analyses: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     heads: tuple[SavedCause, ...] = ()
     lenses: tuple[SavedCause, ...] = ()
     steered: tuple[SavedCause, ...] = ()
@@ -226,7 +228,8 @@ def gather(
         findings=findings,
         audits=audits,
         phase3=phase3,
-        unread=(*unread, *(f"{n} about causes: {why}" for why, n in others.items())),
+        unread_analyses=unread,
+        left_out=others,
         heads=own(heads),
         lenses=LENS.saved(root),
         steered=own(steered),

@@ -30,7 +30,14 @@ def phase3(material: Material, words: Words) -> tuple[Section, ...]:
     found, random = material.phase3, material.random
     unread = [
         Remark(tone="warning", text=words("phase3.unread", reason=reason))
-        for reason in material.unread
+        for reason in material.unread_analyses
+    ]
+    unread += [
+        Remark(
+            tone="warning",
+            text=words("causes.left_out", results=words.counted("result", n), reason=reason),
+        )
+        for reason, n in material.left_out.items()
     ]
     if found is None:
         plan = ("direction", "strength", "distances", "across")

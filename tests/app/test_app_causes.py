@@ -45,7 +45,7 @@ def test_results_that_have_to_be_made_again_are_named(results: Path) -> None:
         said = words(open_page(page))
         assert "with this version of emoact. " in said
         assert all(f"Result `{each.id}` is left out: " in said for each in left)
-        assert said.count("made by another version of emoact, and has to be made again") == 1
+        assert said.count("made by another version of emoact, or is damaged; ask for it again") == 1
 
 
 def test_dose_curves_come_with_the_verdict_and_the_band_of_random_directions(planted: Path) -> None:

@@ -39,7 +39,7 @@ class Scores:
     def auroc_interval(self) -> Float64[np.ndarray, "2 layer"]:
         """95 % interval of the AUROC of each layer."""
         n = self.n_scenarios
-        return share_interval(self.auroc, n, math.prod(self.n_prompts), enlarged=1 - 1 / n)
+        return share_interval(self.auroc, n, math.prod(self.n_prompts), of_pairs=True)
 
     def over(self, layers: Sequence[int]) -> Scores:
         """The median over some layers, in the prompts and in every draw."""
@@ -116,7 +116,7 @@ MEASURES = (
         "over the layers",
         lambda tested: tested.scores.balanced[0, 0],
         ends=lambda tested: tested.scores.balanced_interval[:, 0],
-        of=f"its 95 % bootstrap interval {_OVER}",
+        of=f"its 95 % interval {_OVER}",
         stem="balanced",
         label="balanced accuracy",
         chance=0.5,
@@ -134,7 +134,7 @@ MEASURES = (
         "layers",
         lambda tested: tested.scores.auroc[0, 0],
         ends=lambda tested: tested.scores.auroc_interval[:, 0],
-        of=f"the 95 % bootstrap interval of auroc {_OVER}",
+        of=f"the 95 % interval of auroc {_OVER}",
         label="AUROC",
         chance=0.5,
         no_effect="chance",
@@ -195,13 +195,13 @@ MEASURES = (
     *_layers.ends(
         "balanced_low",
         "balanced_high",
-        f"the 95 % bootstrap interval of balanced_accuracy {_OVER}",
+        f"the 95 % interval of balanced_accuracy {_OVER}",
         lambda scores: scores.balanced_interval,
     ),
     *_layers.ends(
         "auroc_low",
         "auroc_high",
-        f"the 95 % bootstrap interval of auroc {_OVER}",
+        f"the 95 % interval of auroc {_OVER}",
         lambda scores: scores.auroc_interval,
     ),
 )

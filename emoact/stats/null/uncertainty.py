@@ -75,49 +75,63 @@ def share_interval(
     n_scenarios: int | Int[np.ndarray, "*rest"],
     counted: int | Int[np.ndarray, "*rest"],
     *,
+    fewest: int | Int[np.ndarray, "*rest"] | None = None,
     enlarged: float | Float[np.ndarray, "*rest"] = 1.0,
+    of_pairs: bool = False,
 ) -> Float64[np.ndarray, "2 *rest"]:
     """95 % interval of shares of right decisions, or of pairs of prompts in order.
 
     Both shares from which this one is t standard errors away, their variances being to its own as
     those of binomials are. Where less than half a scenario is wrong there is no variance to
     measure: the upper end is 1, which no share exceeds, and the lower one the share that leaves no
-    scenario wrong in 5 % of data sets. No result that is worse has a higher one. Where less than
-    half a scenario is right, the reverse.
+    scenario wrong in 5 % of data sets. No result that is worse has a higher one. Where one scenario
+    at most is wrong, the upper end is at least the share that leaves one wrong in 2.5 %. Where as
+    few are right, the reverse.
 
     Args:
         drawn: Shares in the data, and in every bootstrap draw of scenarios.
         n_scenarios: Scenarios.
         counted: Decisions or pairs; the variance is at least that of one that is right for one
             class only (Agresti & Min 2005).
+        fewest: Scenarios of the class that has fewer, which has half of a balanced share; None
+            where classes do not count.
         enlarged: Variance of the shares over that of the draws.
+        of_pairs: One scenario is in many pairs, few of which are wrong where it is.
 
     Source: Wilson 1927; Clopper & Pearson 1934.
     """
     from scipy.stats import t
 
     share, draws = drawn[0], drawn[1:]
-    known = np.isfinite(share) & (np.isfinite(draws).sum(axis=0) > 1) & np.greater(n_scenarios, 1)
-    n = np.where(known, n_scenarios, np.nan)
+    fewest = n_scenarios if fewest is None else fewest
+    known = np.isfinite(share) & (np.isfinite(draws).sum(axis=0) > 1) & np.greater(fewest, 1)
+    n, n_least = np.where(known, n_scenarios, np.nan), np.where(known, fewest, np.nan)
     variance = np.nanvar(np.where(known, draws, 0.0), axis=0) * enlarged
+    variance = variance * (1 - 1 / n) if of_pairs else variance
     # Of squares of standard errors, t of them.
     reach = t.ppf(0.975, n - 1) ** 2 * np.maximum(variance, np.maximum(counted, 1.0) ** -2)
     binomial = share * (1 - share)
     middle = share * binomial + reach / 2
     half = np.sqrt(reach * (binomial**2 + reach / 4))
     low, high = (middle - half) / (binomial + reach), (middle + half) / (binomial + reach)
-    rare = np.where(n < _FEW, 0.025, 0.05) ** (1 / n)
-    all_right, all_wrong = n * (1 - share) < _HALF, n * share < _HALF
-    low = np.where(all_right, rare, np.where(all_wrong, 0.0, np.minimum(low, rare)))
-    high = np.where(all_wrong, 1 - rare, np.where(all_right, 1.0, np.maximum(high, 1 - rare)))
+    rare = np.where(n_least < _FEW, 0.025, 0.05) ** (1 / n_least)
+    right, wrong = n_least * share, n_least * (1 - share)
+    if not of_pairs:
+        once = 0.975 ** (1 / n_least)
+        high = np.where(wrong <= _ONE, np.maximum(high, once), high)
+        low = np.where(right <= _ONE, np.minimum(low, 1 - once), low)
+    low = np.where(wrong < _HALF, rare, np.where(right < _HALF, 0.0, np.minimum(low, rare)))
+    high = np.where(
+        right < _HALF, 1 - rare, np.where(wrong < _HALF, 1.0, np.maximum(high, 1 - rare))
+    )
     return np.stack([low, high])
 
 
 _FEW = 6
 """Scenarios of which fewer are all right or all wrong by chance in more than 5 %."""
 
-_HALF = 0.5 - 1e-9
-"""Scenarios of which fewer cannot be told from none."""
+_HALF, _ONE = 0.5 - 1e-9, 1 + 1e-9
+"""Scenarios of which fewer cannot be told from none; one scenario."""
 
 
 def finite_mean(values: Float[np.ndarray, "draw *rest"]) -> Float64[np.ndarray, "*rest"]:

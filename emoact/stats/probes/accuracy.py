@@ -62,12 +62,14 @@ class Accuracies:
             bootstrap draw; NaN where nothing was decided.
         n: Decided prompts.
         n_scenarios: Their scenarios.
+        n_fewest: Those of the class that has fewer.
         cross_validated: Every scenario was held out once, and trained the others.
     """
 
     drawn: Float64[np.ndarray, "2 draw *row"]
     n: Int[np.ndarray, "*row"]
     n_scenarios: Int[np.ndarray, "*row"]
+    n_fewest: Int[np.ndarray, "*row"]
     cross_validated: Bool[np.ndarray, "*row"]
 
     @property
@@ -83,16 +85,18 @@ class Accuracies:
     @property
     def accuracy_interval(self) -> Float64[np.ndarray, "2 *row"]:
         """95 % interval of the accuracy, lower and upper end."""
-        return self._interval(self.drawn[0])
+        return self._interval(self.drawn[0], self.n_scenarios)
 
     @property
     def balanced_interval(self) -> Float64[np.ndarray, "2 *row"]:
         """95 % interval of the balanced accuracy."""
-        return self._interval(self.drawn[1])
+        return self._interval(self.drawn[1], self.n_fewest)
 
-    def _interval(self, drawn: Float64[np.ndarray, "draw *row"]) -> Float64[np.ndarray, "2 *row"]:
+    def _interval(
+        self, drawn: Float64[np.ndarray, "draw *row"], fewest: Int[np.ndarray, "*row"]
+    ) -> Float64[np.ndarray, "2 *row"]:
         enlarged = np.asarray(np.where(self.cross_validated, FOLDS_SHARE, 1.0))
-        return share_interval(drawn, self.n_scenarios, self.n, enlarged=enlarged)
+        return share_interval(drawn, self.n_scenarios, self.n, fewest=fewest, enlarged=enlarged)
 
     @property
     def p_chance(self) -> float:
@@ -137,8 +141,12 @@ def measure_accuracies(
             set_down(draws)
         return np.concatenate(chunks)
 
+    def n_scenarios(rows: Bool[np.ndarray, "row prompt"]) -> Int[np.ndarray, " row"]:
+        return np.array([np.count_nonzero(scenarios @ row) for row in rows])
+
     sums, counts = [], []
-    for members in (is_emotion, ~is_emotion):
+    classes = is_emotion, ~is_emotion
+    for members in classes:
         sums.append(drawn(np.where(np.isfinite(row) & members, row, 0.0) for row in correct))
         counts.append(drawn((row & members).astype(np.float64) for row in decided))
     recalls = [_share(part, count) for part, count in zip(sums, counts, strict=True)]
@@ -147,7 +155,8 @@ def measure_accuracies(
     return Accuracies(
         drawn=np.stack([plain, balanced]),
         n=decided.sum(axis=1),
-        n_scenarios=np.array([np.count_nonzero(scenarios @ row) for row in decided]),
+        n_scenarios=n_scenarios(decided),
+        n_fewest=np.minimum(*(n_scenarios(decided & members) for members in classes)),
         cross_validated=np.broadcast_to(cross_validated, len(correct)),
     )
 
@@ -158,6 +167,7 @@ def median_over(accuracies: Accuracies) -> Accuracies:
         drawn=np.median(accuracies.drawn, axis=2),
         n=np.asarray(accuracies.n.max(initial=0)),
         n_scenarios=np.asarray(accuracies.n_scenarios.max(initial=0)),
+        n_fewest=np.asarray(accuracies.n_fewest.max(initial=0)),
         cross_validated=np.asarray(accuracies.cross_validated.all()),
     )
 

@@ -26,7 +26,7 @@ class Order:
 
     Attributes:
         auroc: Probability that a prompt of the emotion scores above one of the reference.
-        interval: Its 95 % bootstrap interval over scenarios, lower and upper end.
+        interval: Its 95 % interval over scenarios, lower and upper end.
         p: One-sided p-value with the labels of the tested prompts exchanged within scenarios.
     """
 
@@ -66,7 +66,7 @@ def order_of(
         drawn[at : at + size] = np.median([auroc(each, labels, weights) for each in scores], axis=0)
     n_units = min(len(np.unique(own.scenario_of[side])) for side in (labels, ~labels))
     n, n_others = int(labels.sum()), int((~labels).sum())
-    low, high = share_interval(drawn, n_units, n * n_others, enlarged=1 - 1 / n_units)
+    low, high = share_interval(drawn, n_units, n * n_others, of_pairs=True)
 
     emotion = own.labels[own.label_of[labels][0]]
     reference = [label for label in own.labels if label != emotion]
@@ -98,7 +98,7 @@ def order_columns(column: Columns, emotion: str) -> tuple[Measure, ...]:
             "blank where several probes score the prompts",
             lambda source: source.order.auroc,
             ends=lambda source: source.order.interval,
-            of="the 95 % bootstrap interval of auroc over scenarios",
+            of="the 95 % interval of auroc over scenarios",
             chance=0.5,
             no_effect="chance",
         ),

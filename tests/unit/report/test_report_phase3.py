@@ -174,7 +174,7 @@ def test_one_of_other_files_says_so(analysed: tuple[Path, SavedAnalysis], tmp_pa
     table = tmp_path / "analysis" / saved.id / "tables" / "headline.parquet"
     table.write_bytes(table.read_bytes()[:-10])
     text = shown(tmp_path, "en")
-    assert "Saved results that are not included" in text
+    assert "cannot be read and is not included" in text
     assert "python -m emoact analyze" in text
 
 

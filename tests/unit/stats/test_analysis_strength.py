@@ -188,6 +188,21 @@ def test_shares_that_never_vary_have_an_interval() -> None:
     assert np.isnan(share_interval(np.full(3, 0.5), 1, 2)).all()
 
 
+def test_half_of_a_balanced_share_rests_on_the_scenarios_of_the_smaller_class() -> None:
+    low, high = share_interval(np.ones(200), 60, 60, fewest=12)
+    assert (low, high) == (pytest.approx(0.05 ** (1 / 12)), 1)
+    assert np.isnan(share_interval(np.ones(200), 60, 60, fewest=1)).all()
+
+
+@pytest.mark.parametrize("truth", [0.9, 0.97, 0.993])
+def test_intervals_of_decisions_near_1_hold_their_share(truth: float) -> None:
+    rng, n = np.random.default_rng(3), 25
+    right = rng.random((n, 4000)) < truth
+    draws = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), 200)]) / n
+    low, high = share_interval(draws @ right, n, n)
+    assert np.mean((low <= truth) & (truth <= high)) >= 0.93
+
+
 @pytest.mark.parametrize("n", [12, 25, 50])
 @pytest.mark.parametrize("effect", [0.0, 2.2])
 def test_intervals_of_an_auroc_hold_it_in_95_percent_of_data_sets(n: int, effect: float) -> None:
@@ -196,7 +211,7 @@ def test_intervals_of_an_auroc_hold_it_in_95_percent_of_data_sets(n: int, effect
     draws = np.vstack([np.ones((1, n)), bootstrap_counts(design, 200)])[:, design.scenario_of]
     scores = rng.normal(size=(400, 2 * n)) + effect * is_emotion
     drawn = np.stack([auroc(each, is_emotion, draws) for each in scores], axis=1)
-    low, high = share_interval(drawn, n, n**2)
+    low, high = share_interval(drawn, n, n**2, of_pairs=True)
     truth = stats.norm.cdf(effect / np.sqrt(2))
     assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
 
